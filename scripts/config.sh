@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034 # what is set here is used by the other parts
 # Where things are: directories, the block of ports, the limits of this machine. docs/processes.md has the port layout.
 
-STATE=$ROOT/.holdfast
+STATE=${HOLDFAST_STATE:-$ROOT/.holdfast}
 BUILD=${HOLDFAST_BUILD_DIR:-$ROOT/build}
 RUN=$STATE/run
 LOGS=$STATE/log
@@ -23,6 +23,7 @@ ports_init() {
     local saved=''
     [ ! -r "$STATE/port-base" ] || saved=$(<"$STATE/port-base")
     PORT_BASE=${HOLDFAST_PORT_BASE:-${saved:-8080}}
+    if [ "$PORT_BASE" = auto ]; then PORT_BASE=$saved; [ -n "$saved" ] || ports_find; fi
     in_range "$PORT_BASE" 1024 64000 ||
         die "HOLDFAST_PORT_BASE is '$PORT_BASE'" 'give a number from 1024 to 64000'
     GATEWAY_PORT=$PORT_BASE
@@ -31,6 +32,20 @@ ports_init() {
     REDIS_PORT=$((PORT_BASE + 11))
     KAFKA_PORT=$((PORT_BASE + 12))
     KAFKA_CONTROLLER_PORT=$((PORT_BASE + 13))
+}
+
+# A block of which every port that one worker each would use is free, below the range from which the kernel takes its own.
+ports_find() {
+    local taken offset tries
+    taken=" $(awk '$4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sed 's/.*://' | tr '\n' ' ')"
+    for ((tries = 0; tries < 200; tries++)); do
+        PORT_BASE=$((12000 + 20 * (RANDOM % 900)))
+        for offset in {0..4} {10..13} {1000..1003}; do
+            case $taken in *" $(printf %04X $((PORT_BASE + offset))) "*) continue 2 ;; esac
+        done
+        return
+    done
+    die 'no free block of ports' 'give one with HOLDFAST_PORT_BASE'
 }
 
 # in_range VALUE LOW HIGH

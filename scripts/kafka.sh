@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # The private Apache Kafka: one broker and controller (KRaft), from its published jars, which Maven keeps between runs.
 
-KAFKA_HOME=$STATE/kafka
-KAFKA_DATA=$KAFKA_HOME/data
+KAFKA_HOME=$ROOT/.holdfast/kafka
+KAFKA_DATA=$STATE/kafka/data
 
 # The jars, fetched anew when the list of them changes; complete or absent, never half.
 kafka_install() {
@@ -17,7 +17,7 @@ kafka_install() {
 
 kafka_fetch() {
     rm -rf "$KAFKA_HOME/libs.new" "$KAFKA_HOME/libs"
-    mvn -B -f "$ROOT/deploy/kafka-pom.xml" -Dstyle.color=never dependency:copy-dependencies -DincludeScope=runtime \
+    mvn -B -ntp -f "$ROOT/deploy/kafka-pom.xml" -Dstyle.color=never dependency:copy-dependencies -DincludeScope=runtime \
         -DoutputDirectory="$KAFKA_HOME/libs.new" &&
         cp "$ROOT/deploy/kafka-pom.xml" "$KAFKA_HOME/libs.new/.pom" && mv "$KAFKA_HOME/libs.new" "$KAFKA_HOME/libs"
 }
@@ -39,9 +39,9 @@ kafka_start() {
 kafka_format() {
     local id
     id=$(openssl rand -base64 16 | tr '+/' '-_' | tr -d '=')
-    rm -rf "$KAFKA_DATA" "$KAFKA_HOME"/topics-*
+    rm -rf "$KAFKA_DATA"
     "${KAFKA_JAVA[@]}" kafka.tools.StorageTool format -t "$id" -c "$CONF/kafka.properties" >"$LOGS/kafka-format.log" 2>&1 ||
-        { tail -n 15 "$LOGS/kafka-format.log" >&2; die 'Kafka cannot lay out its storage' 'look at .holdfast/log/kafka-format.log'; }
+        { tail -n 15 "$LOGS/kafka-format.log" >&2; die 'Kafka cannot lay out its storage' "look at $LOGS/kafka-format.log"; }
 }
 
 kafka_wait() {
@@ -59,7 +59,7 @@ kafka_topics() {
         jobs+=($!)
     done
     for job in "${jobs[@]}"; do
-        wait "$job" || die 'cannot make the topics' 'look at .holdfast/log/kafka-topic-*.log'
+        wait "$job" || die 'cannot make the topics' "look at $LOGS/kafka-topic-*.log"
     done
     : >"$stamp"
 }

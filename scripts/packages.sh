@@ -19,7 +19,7 @@ llhttp_package() {
     if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then echo node-llhttp; else echo libllhttp-dev; fi
 }
 
-# package_missing NAME...: prints those that are not installed. A tool that came another way counts as installed.
+# packages_missing NAME...: prints those that are not installed. A tool that came another way counts as installed.
 packages_missing() {
     local installed name
     installed=" $(dpkg-query -W -f '${db:Status-Abbrev}${Package} ' "$@" 2>/dev/null | sed 's/[a-z]*i  *\([^ ]*\) /\1 /g') "
@@ -77,6 +77,8 @@ packages_install() {
     apt_install "$@" || code=$?
     [ -z "$ours" ] || as_root rm -f "$policy"
     services_disable "$@"
+    # A new Java knows the distribution's authorities only; this adds those that the owner of the machine put in place.
+    ! command -v update-ca-certificates >/dev/null || as_root update-ca-certificates
     return "$code"
 }
 

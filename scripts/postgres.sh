@@ -11,7 +11,7 @@ fi
 # long for a socket's name (107 bytes).
 postgres_init() {
     local home=$STATE/postgres tag socket
-    tag=$(printf %s "$ROOT" | cksum)
+    tag=$(printf %s "$STATE" | cksum)
     tag=${tag%% *}
     if [ "$(id -u)" = 0 ]; then
         id postgres >/dev/null 2>&1 || die 'there is no user postgres' 'reinstall postgresql-common'
@@ -68,7 +68,7 @@ postgres_create() {
     rm -rf "$scratch"
     "${POSTGRES_AS[@]}" "$POSTGRES_BIN/initdb" -D "$scratch" -U postgres -E UTF8 --locale=C.UTF-8 --auth-local=trust \
         --auth-host=scram-sha-256 --no-instructions >"$LOGS/initdb.log" 2>&1 </dev/null ||
-        { cat "$LOGS/initdb.log" >&2; die 'initdb failed' 'look at .holdfast/log/initdb.log'; }
+        { cat "$LOGS/initdb.log" >&2; die 'initdb failed' "look at $LOGS/initdb.log"; }
     mv "$scratch" "$POSTGRES_DATA"
 }
 
@@ -109,5 +109,5 @@ SELECT 'CREATE ROLE holdfast LOGIN CREATEDB' WHERE NOT EXISTS (SELECT FROM pg_ro
 ALTER ROLE holdfast PASSWORD :'password';
 SELECT 'CREATE DATABASE holdfast OWNER holdfast' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'holdfast') \gexec
 SQL
-        { cat "$LOGS/createdb.log" >&2; die 'cannot make the database' 'look at .holdfast/log/createdb.log'; }
+        { cat "$LOGS/createdb.log" >&2; die 'cannot make the database' "look at $LOGS/createdb.log"; }
 }

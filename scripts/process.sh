@@ -140,7 +140,7 @@ part_restarts() {
 part_failed() {
     ui_clear
     tail -n 15 "$LOGS/$1.log" >&2
-    die "$1 $2" "read .holdfast/log/$1.log; ./holdfast doctor looks for the usual causes"
+    die "$1 $2" "read $LOGS/$1.log; ./holdfast doctor looks for the usual causes"
 }
 
 # Whether something accepts connections on 127.0.0.1:$1.

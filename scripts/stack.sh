@@ -120,7 +120,7 @@ database_migrate() {
     local start
     now_us; start=$REPLY
     built engine/migrate || die "the build has not made $BUILD/engine/migrate" "ninja -C $BUILD"
-    ui_run migrations "$LOGS/migrate.log" 'look at .holdfast/log/migrate.log' \
+    ui_run migrations "$LOGS/migrate.log" "look at $LOGS/migrate.log" \
         "$BUILD/engine/migrate" --database "$DATABASE" --sql-dir "$ROOT/sql"
     ui_done migrations "$start" "$(find "$ROOT/sql" -maxdepth 1 -name '[0-9]*.sql' | wc -l) files"
 }
