@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-/* ---- writing: commas are the writer's business, nesting at most 32 ---- */
+/* ---- writing: commas are the writer's business, nesting at most 32. Plain json_object, json_array and json_null are jansson's. ---- */
 
 struct json_out {
     struct buf *b; /* borrowed */
@@ -15,9 +15,9 @@ struct json_out {
 };
 
 void json_begin(struct json_out *w, struct buf *b); /* does not clear b */
-void json_object(struct json_out *w);
+void json_object_begin(struct json_out *w);
 void json_object_end(struct json_out *w);
-void json_array(struct json_out *w);
+void json_array_begin(struct json_out *w);
 void json_array_end(struct json_out *w);
 void json_key(struct json_out *w, const char *key); /* plain ASCII, written as it is */
 void json_str(struct json_out *w, struct slice value); /* escaped; invalid UTF-8 becomes U+FFFD */
@@ -25,7 +25,7 @@ void json_int(struct json_out *w, int64_t value);
 void json_u64(struct json_out *w, uint64_t value);
 void json_num(struct json_out *w, double value); /* shortest form that reads back; not finite: null */
 void json_bool(struct json_out *w, bool value);
-void json_null(struct json_out *w);
+void json_nil(struct json_out *w);
 void json_raw(struct json_out *w, struct slice json); /* already JSON */
 void json_time(struct json_out *w, int64_t wall_ms);  /* RFC 3339 */
 
