@@ -27,11 +27,16 @@ struct config {
     const struct config_option *options;
     size_t count;
     void *target;       /* the program's struct, zeroed by the caller */
-    const char **rest;  /* private: arguments that are not flags, NULL-terminated; owned */
+    const char **rest;  /* set by config_load: arguments that are not flags, NULL-terminated; owned */
     char **owned;       /* private: every string handed out, until config_free */
     size_t owned_len;
     const char *file;   /* private */
 };
+
+/* The file is one `key = value` a line, `#` or `;` comments, at most 199 bytes a line and CONFIG_FILE_MAX in all; a section, if there is one,
+ * is named after the program. A flag is `--name value`, `--name=value`, for CONFIG_BOOL also `--name` and `--no-name`; `--` ends them. A variable
+ * that is set to nothing counts as unset. */
+#define CONFIG_FILE_MAX (256 * 1024)
 
 /* Unknown flags and keys, malformed and out-of-range values are CONFIG_WRONG, each named with what would be right. Strings put in
  * the target live until config_free. */

@@ -5,7 +5,7 @@
 #ifndef HOLDFAST_BASE_LOG_H
 #define HOLDFAST_BASE_LOG_H
 
-#include "engine/base/slice.h"
+#include "engine/base/clock.h"
 #include "engine/base/status.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -25,6 +25,10 @@ struct log_field {
 /* Process-wide, set once at start. `fd` is normally 2. */
 void log_setup(enum log_level level, enum log_format format, int fd);
 bool log_enabled(enum log_level level);
+/* The clock of the timestamps and of the 10 s; clock_system unless told. */
+void log_use_clock(const struct clock *clock);
+/* Writes the lines that were counted and not yet written. log_setup makes the process do it when it exits. */
+void log_flush(void);
 
 /* A warning or error with the same object and event within 10 s of the last is only counted; the next line of it carries repeated=N. Lines are at most
  * 4 KiB (then cut), control characters are escaped, so input cannot forge a line. */

@@ -26,5 +26,7 @@ void *map_next(const struct map *m, size_t *cursor);
 
 /* The hash itself, for those who shard by it. */
 uint64_t map_hash(struct slice key);
+/* Fixes the process's key, so that a simulation visits maps in the same order every time. Before the first map is filled; never in a server. */
+void map_seed(uint64_t seed);
 
 #endif

@@ -9,6 +9,7 @@ struct pool {
     char *slab; /* owned */
     void *free_list;
     size_t object_size, capacity, in_use;
+    size_t fresh;     /* private: how many were ever taken, the rest of the slab is untouched */
     uint64_t refused; /* how often it was empty */
 };
 

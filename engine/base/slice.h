@@ -52,4 +52,7 @@ bool slice_to_i64(struct slice s, int64_t *ret_value); /* an optional leading '-
 /* Copies into `ret_text` (size bytes, always NUL-terminated); false when it does not fit or holds a NUL. */
 bool slice_to_str(struct slice s, char *ret_text, size_t size);
 
+/* The length of the UTF-8 sequence (RFC 3629) at the start of `s`; 0 when there is none or it is not valid. */
+size_t slice_utf8(struct slice s);
+
 #endif
