@@ -154,7 +154,10 @@ CREATE TABLE queue (
     event_id        bigint PRIMARY KEY REFERENCES event,
     epoch           integer NOT NULL DEFAULT 1,
     number_high     bigint NOT NULL DEFAULT 0,       -- numbers below it may have been given
-    watermark       bigint NOT NULL DEFAULT 0,       -- numbers below it may have been admitted
+    watermark       bigint NOT NULL DEFAULT 0,       -- numbers below it may have been admitted; written before they are called
+    settled         bigint NOT NULL DEFAULT 0,       -- numbers below it have had their time to claim: whoever has not, has missed the turn
+    first_number    bigint NOT NULL DEFAULT 0,       -- the line starts here; a reset moves it up, which ends every older ticket
+    salt            uuid NOT NULL DEFAULT gen_random_uuid(), -- keys the join ids and the pass ids of this line; another after a reset
     rate_per_minute integer NOT NULL DEFAULT 600 CHECK (rate_per_minute BETWEEN 0 AND 10000000),
     max_active      integer NOT NULL DEFAULT 500 CHECK (max_active BETWEEN 0 AND 10000000),
     claim_seconds   integer NOT NULL DEFAULT 60 CHECK (claim_seconds BETWEEN 1 AND 86400),
@@ -163,5 +166,7 @@ CREATE TABLE queue (
     closes_at       timestamptz,
     paused          boolean NOT NULL DEFAULT false,
     proof           text NOT NULL DEFAULT 'off' CHECK (proof IN ('off', 'auto', 'on')),
-    updated_at      timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    version         bigint NOT NULL DEFAULT 1,       -- raised by every change of the settings
+    CHECK (first_number <= settled AND settled <= watermark AND watermark <= number_high)
 );
