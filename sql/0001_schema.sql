@@ -57,11 +57,12 @@ CREATE TABLE booking (
     state         text NOT NULL CHECK (state IN
                     ('pending', 'authorized', 'confirmed', 'cancelled', 'refunded', 'declined', 'lost', 'expired')),
     step          text NOT NULL,                     -- the last recovery point reached: begin authorize commit capture done
-    principal     text NOT NULL,                     -- whose key it is: jti of the pass, or the hold id
-    idem_key      text NOT NULL,
+    principal     text COLLATE "C" NOT NULL,         -- whose key it is: jti of the pass, or the hold id
+    idem_key      text COLLATE "C" NOT NULL,
     fingerprint   bytea NOT NULL,                    -- SHA-256 of the request's meaning
     lease_until   timestamptz,                       -- a worker is on it until then; null: nobody needs to be
-    hold_id       text NOT NULL,
+    hold_id       text COLLATE "C" NOT NULL,
+    session       text NOT NULL DEFAULT '',          -- jti of the pass, '' without a queue
     fence         bigint NOT NULL,
     hold_expires  timestamptz NOT NULL,
     seats         integer[] NOT NULL,                -- sorted
@@ -77,6 +78,8 @@ CREATE TABLE booking (
     UNIQUE (event_id, principal, idem_key)
 );
 CREATE INDEX booking_unfinished ON booking (lease_until) WHERE lease_until IS NOT NULL;
+-- Two keys on one hold (a double click) never become two purchases: one is under way at most. Rows that are born confirmed (no charge) cost it nothing.
+CREATE UNIQUE INDEX booking_one_purchase ON booking (event_id, hold_id) WHERE state IN ('pending', 'authorized');
 
 CREATE TABLE ticket (
     event_id    bigint NOT NULL,
@@ -98,7 +101,8 @@ CREATE TABLE payment (
     amount       bigint NOT NULL,
     currency     char(3) NOT NULL,
     state        text NOT NULL CHECK (state IN
-                   ('new', 'authorizing', 'authorized', 'declined', 'capturing', 'captured', 'voiding', 'voided')),
+                   ('authorizing', 'pending', 'authorized', 'declined', 'capturing', 'captured', 'voiding', 'voided')),
+                                                      -- pending: the provider decides later, and tells by webhook
     provider_ref text,
     captured     bigint NOT NULL DEFAULT 0,
     refunded     bigint NOT NULL DEFAULT 0,
@@ -117,22 +121,27 @@ CREATE TABLE payment_webhook (
     PRIMARY KEY (provider, webhook_id)
 );
 
--- Idempotent writes whose effect is in PostgreSQL and which are not bookings (refunds, cancellations).
-CREATE TABLE idempotency (
+-- Tickets given back, by cancellation or refund: the idempotency record of the request, what it returned to sale, and the money owed for it.
+CREATE TABLE refund (
     event_id     bigint NOT NULL,
-    principal    text NOT NULL,
-    idem_key     text NOT NULL,
+    refund_id    uuid NOT NULL,
+    booking_id   uuid NOT NULL,
+    idem_key     text COLLATE "C" NOT NULL,
     fingerprint  bytea NOT NULL,
-    lease_until  timestamptz,
-    http_status  integer,
-    answer       text,
+    cancel       boolean NOT NULL,                   -- asked for by cancel, which returns all
+    seats        integer[] NOT NULL,
+    versions     integer[] NOT NULL,                 -- of the seats after they became free
+    amount       bigint NOT NULL,
+    lease_until  timestamptz,                        -- money not yet returned, a worker is on it until then; null: done
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (event_id, principal, idem_key)
+    PRIMARY KEY (event_id, refund_id),
+    UNIQUE (event_id, booking_id, idem_key)
 );
+CREATE INDEX refund_unfinished ON refund (lease_until) WHERE lease_until IS NOT NULL;
 
 -- News that must get out: written with the change, deleted after Kafka acknowledged.
 CREATE TABLE outbox (
-    outbox_id   bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    outbox_id   bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     shard       smallint NOT NULL,                   -- event_id mod 16
     event_id    bigint NOT NULL,
     topic       text NOT NULL,
@@ -140,14 +149,16 @@ CREATE TABLE outbox (
     type        text NOT NULL,                       -- CloudEvents type: booking.confirmed, booking.cancelled, booking.refunded
     payload     text NOT NULL,
     seats       integer[] NOT NULL DEFAULT '{}',     -- to mark in Redis, and as what
-    versions    integer[] NOT NULL DEFAULT '{}',
+    versions    integer[] NOT NULL DEFAULT '{}',     -- after the change
+    hold_id     text NOT NULL DEFAULT '',            -- of a sale: the hold that ends with it, and its session
+    session     text NOT NULL DEFAULT '',
     trace       text,
     attempts    integer NOT NULL DEFAULT 0,
     parked_at   timestamptz,                         -- poison: set aside, said in the log and a metric
     parked_why  text,
-    created_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (shard, outbox_id)
 );
-CREATE INDEX outbox_ready ON outbox (shard, outbox_id) WHERE parked_at IS NULL;
 
 -- What the line must not forget when Redis does.
 CREATE TABLE queue (
