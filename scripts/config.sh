@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034 # what is set here is used by the other parts
 # Where things are: directories, the block of ports, the limits of this machine. docs/processes.md has the port layout.
 
-STATE=${HOLDFAST_STATE:-$ROOT/.holdfast}
+STATE=$(realpath -m -- "${HOLDFAST_STATE:-$ROOT/.holdfast}")
 BUILD=${HOLDFAST_BUILD_DIR:-$ROOT/build}
 RUN=$STATE/run
 LOGS=$STATE/log

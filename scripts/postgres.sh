@@ -17,6 +17,11 @@ postgres_init() {
         id postgres >/dev/null 2>&1 || die 'there is no user postgres' 'reinstall postgresql-common'
         if ! "${POSTGRES_AS[@]}" test -x "$STATE" 2>/dev/null; then home=/var/lib/holdfast/$tag; fi
     fi
+    # Data outside the checkout that this state directory does not know is of one that was deleted.
+    if [ "$(cat "$STATE/postgres-home" 2>/dev/null)" != "$home" ]; then
+        case $home in "$STATE"/*) ;; *) rm -rf "$home" ;; esac
+        printf '%s\n' "$home" >"$STATE/postgres-home"
+    fi
     postgres_dir "$home"
     POSTGRES_DATA=$home/data
     POSTGRES_SOCKETS=$home

@@ -1,0 +1,203 @@
+# shellcheck shell=bash
+# What one does with a running stack: seed an event, demo a sale, load it (bench), prove it (audit).
+
+usage_demo='./holdfast demo [--seats N] [--fans N] [--keep]
+  The main job: brings everything up, puts a seeded arena on sale behind a waiting room and lets N fans go through draw, queue, hold and payment, while the
+  pages are live in your browser. Ends with the funnel, the latencies and the audit; exit code 0 only if every promise holds.
+    --seats N       seats of the arena (default 2000)
+    --fans N        simulated fans (default 5000)
+    --keep          leave the stack running afterwards'
+
+usage_seed='./holdfast seed [--seats N] [--name S] [--no-queue] [--no-charge] [--opens-in SECONDS] [--rate N] [--max-active N]
+  Makes a venue, a layout and an event on sale, and prints {"eventId":"..."}.
+    --seats N       seats of the generated arena (default 2000)
+    --name S        its name
+    --no-queue      no waiting room: holds need no pass
+    --no-charge     tickets cost nothing: no payment provider is called
+    --opens-in S    the on-sale instant (default 0); until then joins gather for the draw
+    --rate N        fans let in per minute (default 6000); --max-active N shopping at a time (default 1000)'
+
+usage_bench='./holdfast bench SCENARIO [...]
+  Brings the stack up and runs the load harness on it; ./holdfast bench --list and build/bench/bench --help tell its scenarios and options.
+  Results go to --out DIR, by default .holdfast/bench/.'
+
+usage_audit='./holdfast audit [EVENT]
+  Checks the promises over PostgreSQL, Redis and Kafka; prints the offending rows and exits 98 if one is broken.'
+
+# Brings the stack up and remembers whether it was up before, so that stack_return leaves things as they were.
+stack_borrow() {
+    STACK_WAS_UP=''
+    if [ -d "$RUN" ] && [ -n "$(parts_known)" ]; then STACK_WAS_UP=1; fi
+    WORKERS=${WORKERS:-1}
+    stack_up
+}
+
+stack_return() {
+    if [ -z "$STACK_WAS_UP" ]; then stack_lock; stack_down; stack_unlock; fi
+}
+
+# Strings for JSON: quotes, backslashes and control characters.
+json_string() {
+    local text=$1
+    text=${text//\\/\\\\}
+    text=${text//\"/\\\"}
+    text=${text//[[:cntrl:]]/ }
+    REPLY=\"$text\"
+}
+
+instant() { REPLY=$(date -u -d "+$1 seconds" +%Y-%m-%dT%H:%M:%S.%3NZ); }
+
+# admin METHOD URL BODY: the answer's body on stdout; a refusal ends us with what the daemon said.
+admin() {
+    local answer code
+    answer=$(curl -sS -m 60 -X "$1" -w '\n%{http_code}' -H 'Content-Type: application/json' \
+        -H @<(printf 'Authorization: Bearer %s\n' "$ADMIN_TOKEN") --data-binary "$3" "$2") ||
+        die "no answer from $2" './holdfast status'
+    code=${answer##*$'\n'}
+    answer=${answer%$'\n'*}
+    case $code in 2??) printf '%s\n' "$answer" ;; *) die "$1 $2 answered $code: $answer" './holdfast logs' ;; esac
+}
+
+# event_create NAME SEATS QUEUE CHARGE: makes the event; its id in REPLY.
+event_create() {
+    local name starts answer
+    json_string "$1"; name=$REPLY
+    instant 2592000; starts=$REPLY
+    worker_ops_port 2 0
+    answer=$(admin POST "http://127.0.0.1:$REPLY/admin/v1/events" "{\"name\":$name,
+        \"venue\":{\"name\":\"Holdfast Arena\",\"city\":\"Lisbon\",\"latitude\":38.72,\"longitude\":-9.14},
+        \"startsAt\":\"$starts\",\"currency\":\"EUR\",\"type\":\"concert\",\"performers\":[\"The Rivals\"],\"queue\":$3,\"charge\":$4,
+        \"priceLevels\":[{\"id\":\"gold\",\"name\":\"Gold\",\"amount\":12000},{\"id\":\"silver\",\"name\":\"Silver\",\"amount\":8000},
+                         {\"id\":\"bronze\",\"name\":\"Bronze\",\"amount\":5000}],
+        \"layout\":{\"arena\":{\"seats\":$2}}}") || exit 1
+    REPLY=$(sed -n 's/.*"eventId" *: *"\([^"]*\)".*/\1/p' <<<"$answer")
+    [ -n "$REPLY" ] || die "no eventId in: $answer"
+}
+
+# queue_create EVENT OPENS_IN RATE MAX_ACTIVE
+queue_create() {
+    local now opens closes
+    instant 0; now=$REPLY
+    instant "$2"; opens=$REPLY
+    instant 2592000; closes=$REPLY
+    worker_ops_port 1 0
+    admin PUT "http://127.0.0.1:$REPLY/admin/v1/queues/$1" "{\"ratePerMinute\":$3,\"maxActive\":$4,
+        \"prequeueAt\":\"$now\",\"opensAt\":\"$opens\",\"closesAt\":\"$closes\",\"claimSeconds\":60,\"proof\":\"off\"}" >/dev/null || exit 1
+}
+
+verb_seed() {
+    local seats=2000 name='An evening at the arena' queue=true charge=true opens=0 rate=6000 active=1000
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --seats) seats=${2:-}; shift ;;
+        --name) name=${2:-}; shift ;;
+        --no-queue) queue=false ;;
+        --no-charge) charge=false ;;
+        --opens-in) opens=${2:-}; shift ;;
+        --rate) rate=${2:-}; shift ;;
+        --max-active) active=${2:-}; shift ;;
+        *) usage_error seed "$1" ;;
+        esac
+        shift
+    done
+    number --seats "$seats" 1 1000000
+    number --opens-in "$opens" 0 31536000
+    number --rate "$rate" 1 10000000
+    number --max-active "$active" 1 10000000
+    stack_ensure
+    event_create "$name" "$seats" "$queue" "$charge"
+    local event=$REPLY
+    [ "$queue" = false ] || queue_create "$event" "$opens" "$rate" "$active"
+    printf '{"eventId":"%s"}\n' "$event"
+}
+
+# number OPTION VALUE LOW HIGH
+number() { in_range "$2" "$3" "$4" || die "$1 is '$2'" "give a number from $3 to $4"; }
+
+# The stack, started if it is not all ready. A running one is not rebuilt: that is for up.
+stack_ensure() {
+    WORKERS=1
+    if verb_status >/dev/null 2>&1 && part_running engine && part_running haproxy; then
+        secrets_ensure
+        stack_names
+        return
+    fi
+    stack_up
+}
+
+verb_demo() {
+    local seats=2000 fans=5000 keep='' code=0 start event out
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --seats) seats=${2:-}; shift ;;
+        --fans) fans=${2:-}; shift ;;
+        --keep) keep=1 ;;
+        *) usage_error demo "$1" ;;
+        esac
+        shift
+    done
+    number --seats "$seats" 1 1000000
+    number --fans "$fans" 1 10000000
+    stack_borrow
+    [ -z "$keep" ] || STACK_WAS_UP=1
+    trap 'stack_return; exit 130' INT TERM
+    now_us; start=$REPLY
+    # Fast enough to sell out in well under a minute, slow enough to see a line.
+    event_create 'Demo: the arena sells out' "$seats" true true
+    event=$REPLY
+    queue_create "$event" "${HOLDFAST_DEMO_OPENS_IN:-10}" $((fans * 2 > 600 ? fans * 2 : 600)) $((fans / 5 > 100 ? fans / 5 : 100))
+    ui_done arena "$start" "event $event, $seats seats, $fans fans"
+    ui_head "open it in a browser: $PUBLIC_URL/?event=$event"
+    out=$STATE/bench/$(date +%Y%m%d-%H%M%S)-demo
+    harness onsale --event "$event" --users "$fans" --out "$out" || code=$?
+    ui_say "results: $out"
+    audit_run "$event" || code=$?
+    trap - INT TERM
+    if [ -z "$STACK_WAS_UP" ]; then ui_say 'stopping the stack (--keep leaves it running)'; fi
+    stack_return
+    return "$code"
+}
+
+# The harness with the stack's addresses in its environment.
+harness() {
+    local line
+    built bench/bench || die "the build has not made $BUILD/bench/bench" "ninja -C $BUILD"
+    (
+        while IFS= read -r line; do export "${line?}"; done <"$STATE/env"
+        exec "$BUILD/bench/bench" "$@"
+    )
+}
+
+verb_bench() {
+    local code=0 arg out=''
+    [ $# -gt 0 ] || usage_error bench 'no scenario'
+    for arg in "$@"; do
+        case $arg in --out | --out=* | --list) out=1 ;; esac
+    done
+    stack_borrow
+    trap 'stack_return; exit 130' INT TERM
+    if [ -n "$out" ]; then
+        harness "$@" || code=$?
+    else
+        out=$STATE/bench/$(date +%Y%m%d-%H%M%S)-$1
+        harness "$@" --out "$out" || code=$?
+        ui_say "results: $out"
+    fi
+    trap - INT TERM
+    stack_return
+    return "$code"
+}
+
+audit_run() {
+    built engine/audit || die "the build has not made $BUILD/engine/audit" "ninja -C $BUILD"
+    "$BUILD/engine/audit" --database "$DATABASE" --redis "127.0.0.1:$REDIS_PORT" --kafka "127.0.0.1:$KAFKA_PORT" "$@"
+}
+
+verb_audit() {
+    local code=0
+    [ $# -le 1 ] || usage_error audit "$2"
+    stack_borrow
+    audit_run "$@" || code=$?
+    stack_return
+    return "$code"
+}
