@@ -1,7 +1,8 @@
 #include "engine/base/pool.h"
 
+#include "engine/base/poison.h"
+
 #include <assert.h>
-#include <sanitizer/asan_interface.h> /* its macros are empty in other builds */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,14 +27,14 @@ void pool_init(struct pool *p, size_t object_size, size_t capacity)
         fprintf(stderr, "out of memory: a pool of %zu objects of %zu bytes\n", capacity, size);
         abort();
     }
-    ASAN_POISON_MEMORY_REGION(p->slab, bytes);
+    poison(p->slab, bytes);
 }
 
 void pool_free(struct pool *p)
 {
     assert(p->in_use == 0);
     if (p->slab)
-        ASAN_UNPOISON_MEMORY_REGION(p->slab, p->object_size * p->capacity);
+        unpoison(p->slab, p->object_size * p->capacity);
     free(p->slab);
     *p = (struct pool){0};
 }
@@ -43,11 +44,11 @@ void *pool_take(struct pool *p)
     struct free_object *object = p->free_list;
 
     if (object) {
-        ASAN_UNPOISON_MEMORY_REGION(object, p->object_size);
+        unpoison(object, p->object_size);
         p->free_list = object->next;
     } else if (p->fresh < p->capacity) {
         object = (void *)(p->slab + p->fresh++ * p->object_size);
-        ASAN_UNPOISON_MEMORY_REGION(object, p->object_size);
+        unpoison(object, p->object_size);
     } else {
         p->refused++;
         return NULL;
@@ -66,5 +67,5 @@ void pool_give(struct pool *p, void *object)
     f->next = p->free_list;
     p->free_list = f;
     p->in_use--;
-    ASAN_POISON_MEMORY_REGION(object, p->object_size);
+    poison(object, p->object_size);
 }

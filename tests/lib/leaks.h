@@ -2,7 +2,6 @@
  *
  *   TestSuite(buf, .fini = assert_no_leaks);
  *
-
  * Nothing is checked in a build without AddressSanitizer. */
 #ifndef HOLDFAST_TESTS_LEAKS_H
 #define HOLDFAST_TESTS_LEAKS_H
