@@ -53,8 +53,8 @@ daemon_start() {
     local print
     built "$2" || die "the build has not made $BUILD/$2" "ninja -C $BUILD"
     daemon_argv "$@"
-    print=${HOLDFAST_LOG_LEVEL:-}$(stat -c '%i %Y %s' "$BUILD/$2" "$STATE/admin-token" "$STATE/ticket-keys" "$STATE/pass-key.pem")
-    HOLDFAST_ADMIN_TOKEN=$ADMIN_TOKEN HOLDFAST_PAYMENT_SECRET=$PAYMENT_SECRET HOLDFAST_LOG_LEVEL=${HOLDFAST_LOG_LEVEL:-info} \
+    print=$(stat -c '%i %Y %s' "$BUILD/$2" "$STATE/admin-token" "$STATE/ticket-keys" "$STATE/pass-key.pem")
+    HOLDFAST_ADMIN_TOKEN=$ADMIN_TOKEN HOLDFAST_PAYMENT_SECRET=$PAYMENT_SECRET \
         part_start "$1" TERM "$print" "${ARGV[@]}"
 }
 
