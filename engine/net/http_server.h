@@ -24,9 +24,12 @@ METRIC_STRUCT(http_server_metrics, HTTP_SERVER_METRICS);
 struct http_server_options {
     size_t connections;      /* pool size, an upper bound; the server takes less when RLIMIT_NOFILE is smaller */
     size_t requests;         /* in flight at once; above it 503 + Retry-After before the body is read */
+    /* times in ms; 0: the default */
     unsigned head_ms;        /* from the first byte of a request to its complete head, default 10,000 */
     unsigned body_ms;        /* for the body, default 10,000 */
     unsigned idle_ms;        /* keep-alive without a request, default 75,000 */
+    unsigned ws_idle_ms;     /* without a byte from a WebSocket, then a ping, default 30,000 */
+    unsigned ws_pong_ms;     /* without an answer to it, then the end, default 10,000 */
     unsigned send_ms;        /* without progress while bytes are waiting to be sent, default 10,000 */
     size_t send_buffer;      /* SO_SNDBUF, bytes; 0 leaves the kernel's */
 };

@@ -12,7 +12,6 @@ struct loop {
     const struct clock *clock; /* what loop_now_ms reads; borrowed */
     struct list turn_ends;     /* private: struct turn_end that want to run */
     uv_prepare_t prepare;      /* private: runs them before the loop sleeps */
-    uv_check_t check;          /* private */
     uv_idle_t idle;            /* private: keeps a turn from sleeping while work is deferred */
     bool stopping;
 };
