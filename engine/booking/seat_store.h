@@ -56,7 +56,6 @@ struct hold_terms {
     int64_t session_expires_ms;  /* of the pass; no hold outlives it. 0 without a queue */
     char key[65];                /* names the idempotency record: hex of a hash over principal and key; "" for none */
     char fingerprint[65];        /* hex SHA-256 of the request's meaning */
-    struct slice trace;          /* traceparent for the change log, or empty */
     /* A general-admission area instead of named seats, when area_quantity is not 0: the script picks free places from `area_hint` (index of a seat) on. */
     uint32_t area_first, area_capacity, area_quantity, area_hint;
 };
@@ -70,6 +69,7 @@ typedef void (*hold_call_cb)(struct hold_call *call, enum status status);
 struct hold_call {
     hold_call_cb cb;
     struct hold hold;
+    struct slice trace; /* traceparent for the change log, or empty; lives until the callback */
     enum hold_outcome outcome;
     enum hold_limit limit;
     int64_t until_ms;  /* HOLD_LIMIT_COOL_DOWN: end of it */
@@ -82,18 +82,13 @@ struct hold_call {
     struct kv_request kv;
     struct seat_store *store;
     struct list waiting; /* for the mirror */
-    struct list all;
     const struct seat_store_script *script;
     int64_t deadline_ns;
     bool retried;
-    union {
-        const struct hold_terms *terms;
-        int64_t number;
-        struct {
-            enum seat_state state;
-            const char *cause;
-        };
-    };
+    const struct hold_terms *terms;
+    int64_t number;
+    enum seat_state state;
+    const char *cause;
     const uint32_t *add, *remove;
     size_t add_count, remove_count;
 };

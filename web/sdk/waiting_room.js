@@ -79,6 +79,8 @@ const POLL_MIN_MS = 500;
 const POLL_MAX_MS = 60_000;
 /** A pushed frame comes at most once a second; a socket silent for this long is not trusted alone. */
 const STREAM_SILENT_MS = 15_000;
+/** Numbers exist once the sale has opened; they are asked for over this long. */
+const OPENING_SPREAD_MS = 2000;
 
 /** @param {string} event_id */
 const place_key = (event_id) => `holdfast.place.${event_id}`;
@@ -195,7 +197,8 @@ export function open_waiting_room(options) {
     const serving = Math.max(before?.serving ?? 0, news.serving ?? 0);
     view.line = /** @type {queue_line} */ ({ ...before, ...news, serving });
     if (!was_open && view.line.phase === 'open' && place.number === null) {
-      nap.abort();
+      // Everybody hears of the opening in the same second; they need not all ask in it.
+      setTimeout(() => nap.abort(), random() * OPENING_SPREAD_MS);
     }
     recount();
     publish();
@@ -306,8 +309,8 @@ export function open_waiting_room(options) {
           view.link = 'polling';
           publish();
         }
-        const called = view.place === 'called' || view.place === 'admitted';
-        await rest(pause_of(called ? 1000 : next_ms, random));
+        const soon = view.place === 'called' || (place.number === null && view.line?.phase === 'open');
+        await rest(pause_of(soon ? OPENING_SPREAD_MS : next_ms, random));
       } catch (error) {
         const failure = as_api_error(error);
         if (stop.signal.aborted) {
