@@ -101,7 +101,8 @@ static struct walk walk_start(const struct hist *h)
 
 static uint64_t rank_of(const struct hist *h, double q)
 {
-    double rank = ceil(q * (double)h->total);
+    /* One step towards zero, because 0.07 * 100 is a little more than 7. */
+    double rank = ceil(nextafter(q * (double)h->total, 0));
 
     if (!(rank >= 1))
         return 1;
@@ -163,25 +164,23 @@ static void write_row(const struct hist *h, const struct walk *w, double q, stru
 
 /* The percentiles that HdrHistogram prints: five steps for each halving of the distance to 100 %.
  */
-static double next_quantile(double q)
+static double quantile_of_row(int row)
 {
-    double halvings = floor(log2(1 / (1 - q))) + 1;
+    int halvings = row / 5, step = row % 5;
 
-    return q + 1 / (5 * exp2(halvings));
+    return 1 - ldexp(1, -halvings) + step * ldexp(0.2, -halvings - 1);
 }
 
 void hist_write_hgrm(const struct hist *h, struct buf *b)
 {
     struct walk w = walk_start(h);
-    double q = 0;
 
     buf_append_str(b, "       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
-    while (h->total > 0) {
-        walk_to(&w, h, rank_of(h, q));
+    for (int row = 0; h->total > 0; row++) {
+        walk_to(&w, h, rank_of(h, quantile_of_row(row)));
         if (w.passed == h->total)
             break;
-        write_row(h, &w, q, b);
-        q = next_quantile(q);
+        write_row(h, &w, quantile_of_row(row), b);
     }
     if (h->total > 0)
         write_row(h, &w, 1, b);
