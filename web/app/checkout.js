@@ -60,6 +60,9 @@ export function create_checkout({ office, clock, layout, price_of, hold_seconds,
   function complain(text) {
     element('pay-error').hidden = text === '';
     set_text(element('pay-error'), text);
+    if (text !== '') {
+      pay_button.scrollIntoView({ block: 'nearest' });
+    }
   }
 
   function tick() {

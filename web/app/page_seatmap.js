@@ -139,7 +139,10 @@ function open_hall(event, layout) {
     layout, board, price_of, currency, max_seats: event.limits?.maxSeats ?? 8,
     on_full: (max) => toast(`You can take up to ${max} seats.`),
     on_hold: hold_chosen,
-    on_show: (seats) => map.show(board.box_of(seats)),
+    on_show(seats) {
+      map.show(board.box_of(seats));
+      list.show_section(layout.rows[layout.row[seats[0]]].section);
+    },
   });
   const checkout = create_checkout({
     office, clock, layout, price_of, hold_seconds: event.limits?.holdSeconds ?? 120,
@@ -175,6 +178,7 @@ function open_hall(event, layout) {
   const map = create_seat_map({
     surface: element('map'), seats: by_id('seats', HTMLCanvasElement), labels: by_id('labels', HTMLCanvasElement),
     layout, looks: board.looks, on_pick: pick, on_point: show_tip,
+    painter_wish: url_param('painter'),
   });
   element('map').dataset.painter = map.painter;
   const list = create_seat_list({

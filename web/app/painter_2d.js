@@ -37,7 +37,7 @@ function inside(look, x, y, small) {
   if (kind === LOOK_MINE) {
     const tick = Math.min(line_distance(x, y, [-0.42, 0.02], [-0.12, 0.34]),
       line_distance(x, y, [-0.12, 0.34], [0.44, -0.32]));
-    return r >= 1 ? 0 : tick < 0.11 && !small ? 2 : 1;
+    return r >= 0.92 ? 0 : tick < 0.11 && !small ? 2 : 1;
   }
   if (kind === LOOK_FREE || small) {
     return Number(disc);

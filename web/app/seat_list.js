@@ -5,7 +5,7 @@
  */
 import { FREE } from '../sdk/seatmap_frames.js';
 import { make, set_text } from './dom.js';
-import { format_plural } from './format.js';
+import { format_count } from './format.js';
 import { seat_number } from './map_labels.js';
 import { LOOK_KIND, LOOK_MINE } from './seat_look.js';
 import { flag_words, seat_place, seat_price, state_words } from './seat_words.js';
@@ -53,7 +53,7 @@ export function create_seat_list({ picker, grid, layout, looks, levels, currency
           free += Number((looks[n] & LOOK_KIND) === FREE);
         }
       }
-      set_text(picker.options[s], `${described.name} · ${free === 0 ? 'none' : format_plural(free, 'seat')} free`);
+      set_text(picker.options[s], `${described.name} · ${format_count(free)} free`);
     });
   }
 

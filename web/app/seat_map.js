@@ -33,13 +33,15 @@ const GLIDE_MS = 260;
  * @param {import('../sdk/layout.js').layout} options.layout
  * @param {Uint8Array} options.looks
  * @param {(seat: number) => void} options.on_pick
+ * @param {string | null} options.painter_wish "webgl2" insists on it
  * @param {(seat: number, px: number, py: number) => void} options.on_point seat -1: nothing is pointed at
  * @returns {seat_map}
  */
-export function create_seat_map({ surface, seats, labels, layout, looks, on_pick, on_point }) {
+export function create_seat_map({ surface, seats, labels, layout, looks, on_pick, on_point, painter_wish }) {
   const grid = create_seat_grid(layout);
   const camera = create_camera(layout.box, layout.pitch);
-  const painter = create_gl_painter(seats, layout, looks) ?? create_2d_painter(seats, layout, looks, grid);
+  const painter = create_gl_painter(seats, layout, looks, painter_wish === 'webgl2')
+    ?? create_2d_painter(seats, layout, looks, grid);
   const writing = create_map_labels(labels, layout, looks, grid, css_value);
   let pointed = -1;
   let frame = 0;

@@ -196,7 +196,7 @@ export function open_waiting_room(options) {
     const was_open = before?.phase === 'open' || before?.phase === 'paused';
     const serving = Math.max(before?.serving ?? 0, news.serving ?? 0);
     view.line = /** @type {queue_line} */ ({ ...before, ...news, serving });
-    if (!was_open && view.line.phase === 'open' && place.number === null) {
+    if (!was_open && view.line.phase === 'open' && place.ticket !== null && place.number === null) {
       // Everybody hears of the opening in the same second; they need not all ask in it.
       setTimeout(() => nap.abort(), random() * OPENING_SPREAD_MS);
     }
