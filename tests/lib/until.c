@@ -1,0 +1,38 @@
+#include "tests/lib/until.h"
+
+#include "engine/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void nothing(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static void tick_free(uv_handle_t *handle)
+{
+    mem_free(handle);
+}
+
+void until_begin(struct until *u, struct loop *l, int timeout_ms, const char *condition, const char *file, int line)
+{
+    *u = (struct until){l, mem_alloc(sizeof(uv_timer_t)), clock_mono_ns(&clock_system) + timeout_ms * INT64_C(1000000),
+                        condition, file, line};
+    uv_timer_init(&l->uv, u->tick);
+    uv_timer_start(u->tick, nothing, 10, 10);
+}
+
+void until_turn(struct until *u)
+{
+    if (clock_mono_ns(&clock_system) > u->end_ns) {
+        fprintf(stderr, "%s:%d: did not become true in time: %s\n", u->file, u->line, u->condition);
+        abort();
+    }
+    loop_turn(u->loop, true);
+}
+
+void until_end(struct until *u)
+{
+    uv_close((uv_handle_t *)u->tick, tick_free);
+}
