@@ -34,6 +34,7 @@ struct kv_request {
     int64_t deadline_ns;
     const struct kv_script *script;
     struct buf *resend; /* the encoded command while a script may have to be loaded */
+    uint64_t seq;       /* of the command on its connection */
 };
 
 /* A Lua script: its source is embedded in the program at build time (engine/booking/lua/NAME.lua -> lua_NAME), called by SHA-1, loaded when Redis does not know it. */
