@@ -108,8 +108,10 @@ static void take_request_id(struct http_exchange *ex)
     uuid_format(&id, ex->req.request_id);
 }
 
-static bool is_loopback(const char *peer)
+bool http_exchange_trusted(const struct http_exchange *ex)
 {
+    const char *peer = ex->conn ? ex->conn->peer : "";
+
     return strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0 ||
            strncmp(peer, "::ffff:127.", 11) == 0;
 }
@@ -136,7 +138,7 @@ static struct slice client_address(const struct http_exchange *ex)
     struct slice forwarded = http_header_get(&ex->req, "x-forwarded-for");
     struct slice last = SLICE_NONE;
 
-    if (!forwarded.at || !is_loopback(ex->conn->peer))
+    if (!forwarded.at || !http_exchange_trusted(ex))
         return slice_str(ex->conn->peer);
     while (forwarded.at)
         last = slice_trim(slice_cut(&forwarded, ','));

@@ -39,6 +39,7 @@ struct http_server {
     /* the end */
     bool draining, freed;
     int64_t drain_started, drain_until; /* uv_now */
+    int64_t drain_sockets; /* WebSockets when it started */
     http_drained_cb drained;
     void *drained_ctx;
     struct timer drain_timer;
@@ -83,12 +84,14 @@ void http_answer(struct http_exchange *ex, int http_status, const char *content_
                  struct slice body, void (*release)(void *arg), void *arg);
 /* http_exchange.c: an answer was queued; frees the exchange unless a handler is on the stack, and goes on with the connection. */
 void http_exchange_answered(struct http_exchange *ex, bool close);
+/* The peer is a proxy of ours: what it forwards is believed. */
+bool http_exchange_trusted(const struct http_exchange *ex);
 /* Answer buffer and request id are there afterwards, even for a request that could not be read. */
 void http_exchange_prepare(struct http_exchange *ex);
 void http_exchange_free(struct http_exchange *ex);
 
 /* ws.c */
-void ws_drain_tick(struct http_server *s);
+void ws_drain_step(struct http_server *s, int64_t now_ms);
 void ws_shared_free(struct http_server *s);
 
 #endif

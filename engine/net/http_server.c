@@ -304,6 +304,7 @@ static void drain_step(struct timer *t)
     struct http_server *s = container_of(t, struct http_server, drain_timer);
     bool late = (int64_t)uv_now(&s->loop->uv) >= s->drain_until;
 
+    ws_drain_step(s, (int64_t)uv_now(&s->loop->uv));
     if (late)
         cut_all(s);
     if (s->conns.count == 0 || late)
@@ -329,6 +330,8 @@ void http_server_drain(struct http_server *s, unsigned deadline_ms, http_drained
     uv_update_time(&s->loop->uv);
     s->drain_started = (int64_t)uv_now(&s->loop->uv);
     s->drain_until = s->drain_started + deadline_ms;
+    list_for_each(it, &s->sockets)
+        s->drain_sockets++;
     close_listeners(s);
     close_idle(s);
     s->handles++;
@@ -340,6 +343,7 @@ static void tick_closed(struct timer *t)
 {
     struct http_server *s = container_of(t, struct http_server, conns.tick);
 
+    ws_shared_free(s);
     conn_set_free(&s->conns);
     pool_free(&s->exchanges);
     mem_free(s);

@@ -16,6 +16,7 @@
     X(COUNTER, http_responses_5xx_total, "answers with a status 500-599")                          \
     X(COUNTER, http_shed_total, "requests answered 503 because too many were in flight")           \
     X(COUNTER, http_timeouts_total, "connections closed by a deadline")                            \
+    X(GAUGE, ws_connections, "open WebSockets, which http_connections counts too")                 \
     X(GAUGE, http_buffers_borrowed, "buffers that connections hold while bytes are in flight")     \
     X(HISTOGRAM, http_request_us, "time from complete head to the answer's last byte queued")
 
