@@ -12,6 +12,7 @@
 
 #define WHY_MAX    4096
 #define OUTPUT_MAX (256 * 1024)
+#define READ_SIZE  4096
 
 /* One reading of all sources. The first error stays in `why`. */
 struct load {
@@ -140,48 +141,63 @@ static int read_pair(void *user, const char *section, const char *name, const ch
     return set(l, o, CONFIG_FROM_FILE, where, value);
 }
 
+/* inih splits a longer line silently, and takes an indented one for more of the value before it:
+ * both are refused here first. */
+static bool check_lines(struct load *l, struct slice text)
+{
+    for (int line = 1; text.at; line++) {
+        struct slice s = slice_cut(&text, '\n'), trimmed = slice_trim(s);
+
+        if (s.len > CONFIG_LINE_MAX)
+            return wrong(l, "%s line %d: longer than %d bytes", l->file, line, CONFIG_LINE_MAX);
+        if (trimmed.len > 0 && trimmed.at != s.at && !strchr("#;\r", trimmed.at[0]))
+            return wrong(l, "%s line %d: begins with a space", l->file, line);
+    }
+    return true;
+}
+
 static bool read_whole(struct load *l, struct buf *b)
 {
     FILE *f = fopen(l->file, "re");
+    bool failed;
     size_t n;
-    bool ok = true;
 
     if (!f)
         return wrong(l, "%s: %s", l->file, strerror(errno));
     do {
-        char *to = buf_reserve(b, 4096);
-
-        if (!to) {
-            ok = wrong(l, "%s: larger than %d bytes", l->file, CONFIG_FILE_MAX);
-            break;
-        }
-        n = fread(to, 1, 4096, f);
+        n = fread(buf_reserve(b, READ_SIZE), 1, READ_SIZE, f);
         buf_commit(b, n);
-    } while (n > 0);
-    if (ok && ferror(f))
-        ok = wrong(l, "%s: %s", l->file, strerror(errno));
+    } while (n > 0 && b->len <= CONFIG_FILE_MAX);
+    failed = ferror(f);
     fclose(f);
-    return ok;
+    if (failed)
+        return wrong(l, "%s: %s", l->file, strerror(errno));
+    return b->len <= CONFIG_FILE_MAX ||
+           wrong(l, "%s: larger than %d bytes", l->file, CONFIG_FILE_MAX);
+}
+
+static bool parse_file(struct load *l, struct buf *text)
+{
+    int line;
+
+    if (text->len > 0 && memchr(text->at, '\0', text->len))
+        return wrong(l, "%s: not a text file", l->file);
+    if (!check_lines(l, buf_slice(text)))
+        return false;
+    buf_append_char(text, '\0');
+    line = ini_parse_string(text->at, read_pair, l);
+    return line == 0 || wrong(l, "%s line %d: neither key = value nor [section]", l->file, line);
 }
 
 static bool read_file(struct load *l)
 {
     struct buf text;
     bool ok;
-    int line;
 
     if (!l->file)
         return true;
-    buf_init(&text, CONFIG_FILE_MAX + 4096);
-    ok = read_whole(l, &text);
-    if (ok && text.len > 0 && memchr(text.at, '\0', text.len))
-        ok = wrong(l, "%s: not a text file", l->file);
-    buf_append_char(&text, '\0');
-    if (ok) {
-        line = ini_parse_string(text.at, read_pair, l);
-        if (line != 0)
-            ok = wrong(l, "%s line %d: not a key = value of at most 199 bytes", l->file, line);
-    }
+    buf_init(&text, CONFIG_FILE_MAX + READ_SIZE);
+    ok = read_whole(l, &text) && parse_file(l, &text);
     buf_free(&text);
     return ok;
 }

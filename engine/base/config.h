@@ -33,10 +33,11 @@ struct config {
     const char *file;   /* private */
 };
 
-/* The file is one `key = value` a line, `#` or `;` comments, at most 199 bytes a line and CONFIG_FILE_MAX in all; a section, if there is one,
+/* The file is one `key = value` a line, not indented, `#` or `;` comments, at most CONFIG_LINE_MAX bytes a line and CONFIG_FILE_MAX in all; a section, if there is one,
  * is named after the program. A flag is `--name value`, `--name=value`, for CONFIG_BOOL also `--name` and `--no-name`; `--` ends them. A variable
  * that is set to nothing counts as unset. */
 #define CONFIG_FILE_MAX (256 * 1024)
+#define CONFIG_LINE_MAX 198
 
 /* Unknown flags and keys, malformed and out-of-range values are CONFIG_WRONG, each named with what would be right. Strings put in
  * the target live until config_free. */

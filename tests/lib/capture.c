@@ -1,0 +1,30 @@
+#include "tests/lib/capture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void capture_start(struct capture *c, int fd)
+{
+    fflush(NULL);
+    c->fd = fd;
+    c->saved = dup(fd);
+    c->store = memfd_create("capture", 0);
+    if (c->saved < 0 || c->store < 0 || dup2(c->store, fd) < 0)
+        abort();
+}
+
+const char *capture_end(struct capture *c)
+{
+    ssize_t len;
+
+    fflush(NULL);
+    len = pread(c->store, c->text, sizeof(c->text) - 1, 0);
+    if (len < 0 || dup2(c->saved, c->fd) < 0)
+        abort();
+    close(c->saved);
+    close(c->store);
+    c->text[len] = '\0';
+    return c->text;
+}
