@@ -32,7 +32,8 @@ export function watch_gestures(surface, on) {
   }
 
   surface.addEventListener('pointerdown', (event) => {
-    if (event.pointerType === 'mouse' && event.button !== 0) {
+    const on_button = event.target instanceof Element && event.target.closest('button') !== null;
+    if (on_button || (event.pointerType === 'mouse' && event.button !== 0)) {
       return;
     }
     surface.setPointerCapture(event.pointerId);

@@ -20,6 +20,18 @@ export function seat_number(label) {
   return /[^\s\-–/:.]+$/.exec(label)?.[0] ?? label;
 }
 
+/** @param {string[]} names @returns {number} how many characters of whole words they all begin with */
+function common_words(names) {
+  const first = names[0] ?? '';
+  let length = first.length;
+  for (const name of names) {
+    while (!name.startsWith(first.slice(0, length))) {
+      length--;
+    }
+  }
+  return first.slice(0, length).lastIndexOf(' ') + 1;
+}
+
 /**
  * @param {HTMLCanvasElement} canvas
  * @param {import('../sdk/layout.js').layout} layout
@@ -46,17 +58,28 @@ export function create_map_labels(canvas, layout, looks, grid, css_value) {
     context.fillText(text, px, py + 1);
   }
 
+  const prefix = common_words(layout.sections.map(({ name }) => name));
+
+  /** "Block 12" where there is room for it, "12" where there is not. @param {import('../sdk/layout.js').layout_section} section @param {number} scale */
+  function section_tag({ name, box }, scale) {
+    const fits = context.measureText(name).width <= Math.max(box.w, box.h) * scale;
+    return fits ? name : name.slice(prefix);
+  }
+
   /** @param {import('./camera.js').camera} camera */
   function draw_sections(camera) {
     context.font = `600 12px ${css_value('--font')}`;
     /** @type {{left: number, right: number, y: number}[]} */
     const taken = [];
-    for (const { name, box, seat_count } of layout.sections) {
+    for (const section of layout.sections) {
+      const { box, seat_count } = section;
+      const name = section_tag(section, camera.scale);
       const px = (box.x + box.w / 2) * camera.scale + camera.tx;
       const py = (box.y + box.h / 2) * camera.scale + camera.ty;
       const half = context.measureText(name).width / 2 + 9;
       const clash = taken.some((t) => Math.abs(t.y - py) < 24 && px + half > t.left && px - half < t.right);
-      if (seat_count > 0 && !clash) {
+      const covers = half * 2 > 1.4 * Math.max(box.w, box.h) * camera.scale;
+      if (seat_count > 0 && !clash && !covers) {
         tag(name, px, py);
         taken.push({ left: px - half, right: px + half, y: py });
       }
