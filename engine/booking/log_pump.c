@@ -1,0 +1,378 @@
+#include "engine/booking/log_pump.h"
+
+#include "engine/base/log.h"
+#include "engine/booking/news.h"
+
+#include <stdio.h>
+
+enum {
+    REST_MIN_MS = 20,  /* after a read that found something */
+    REST_MAX_MS = 500, /* an event where nothing happens */
+    REST_FAILED_MS = 200,
+    LOOK_NS = 2000000000, /* between two snapshots while the event is hot */
+    KV_DEADLINE_MS = 2000,
+    CHANGE_MAX = 1024 * 1024,
+    SNAPSHOT_MAX = 900 * 1024,
+};
+
+/* One change on its way. */
+struct pump_send {
+    struct bus_send bus;
+    struct pump *pump;
+    char id[44]; /* of the stream entry */
+    bool acknowledged;
+};
+
+static void read_log(struct pump *p);
+static void look(struct pump *p);
+
+/* ---- resting ---- */
+
+static void rest(struct pump *p, unsigned ms)
+{
+    p->state = PUMP_RESTING;
+    if (p->woken || p->stopping)
+        ms = 0;
+    p->rest_ms = ms < REST_MIN_MS ? REST_MIN_MS : ms;
+    timer_start(&p->timer, ms, 0);
+}
+
+static void rest_longer(struct pump *p)
+{
+    unsigned ms = p->rest_ms * 3 / 2;
+
+    rest(p, ms > REST_MAX_MS ? REST_MAX_MS : ms);
+}
+
+static void rest_failed(struct pump *p)
+{
+    p->shared->failures++;
+    p->woken = false;
+    rest(p, REST_FAILED_MS);
+}
+
+static void rested_cb(struct timer *t)
+{
+    struct pump *p = container_of(t, struct pump, timer);
+
+    if (p->stopping) {
+        p->shared->rested(p, p->shared->ctx);
+        return;
+    }
+    p->woken = false;
+    read_log(p);
+}
+
+void pump_wake(struct pump *p)
+{
+    p->woken = true;
+    if (p->state == PUMP_RESTING && !p->stopping)
+        timer_start(&p->timer, 0, 0);
+}
+
+/* ---- trimming ---- */
+
+static void trim_cb(struct kv_request *request, enum status status, const struct kv_reply *reply)
+{
+    struct pump *p = container_of(request, struct pump, kv);
+
+    (void)reply;
+    if (status != STATUS_OK || p->stopping)
+        rest_failed(p);
+    else
+        read_log(p);
+}
+
+static void key_of(const struct pump *p, const char *name, char *ret_key, size_t size)
+{
+    snprintf(ret_key, size, "{e%llu}:%s", (unsigned long long)p->event_id, name);
+}
+
+/* Everything up to and including `id` is on Kafka: the first id to keep is the next one. */
+static void trim(struct pump *p, const char *id)
+{
+    char key[40];
+    unsigned long long ms, seq;
+
+    if (sscanf(id, "%llu-%llu", &ms, &seq) != 2) {
+        rest_failed(p);
+        return;
+    }
+    snprintf(p->trim_id, sizeof(p->trim_id), "%llu-%llu", ms, seq + 1);
+    key_of(p, "log", key, sizeof(key));
+    struct slice args[] = {SLICE_LITERAL("XTRIM"), slice_str(key), SLICE_LITERAL("MINID"),
+                           slice_str(p->trim_id)};
+    p->state = PUMP_TRIMMING;
+    p->kv.cb = trim_cb;
+    if (kv_command(p->shared->kv, &p->kv, args, array_len(args), KV_DEADLINE_MS) != STATUS_OK)
+        rest_failed(p);
+}
+
+/* ---- sending ---- */
+
+static void sends_done(struct pump *p)
+{
+    char id[sizeof(p->sends->id)] = "";
+    bool all = true;
+
+    for (size_t i = 0; i < p->send_count && all; i++) {
+        all = p->sends[i].acknowledged;
+        if (all)
+            memcpy(id, p->sends[i].id, sizeof(id));
+    }
+    mem_free(p->sends);
+    p->sends = NULL;
+    if (id[0])
+        trim(p, id);
+    else
+        rest_failed(p);
+}
+
+static void send_cb(struct bus_send *send, enum status status)
+{
+    struct pump_send *s = container_of(send, struct pump_send, bus);
+    struct pump *p = s->pump;
+
+    /* A message Kafka will never take is passed over, loudly: the consumers see the gap and heal
+     * from the next snapshot. */
+    if (status == STATUS_INVALID) {
+        log_error("pump", "a change was refused by kafka", log_u64("event", p->event_id),
+                  log_str("entry", s->id));
+        p->shared->skipped++;
+    }
+    s->acknowledged = status == STATUS_OK || status == STATUS_INVALID;
+    p->shared->sent += status == STATUS_OK;
+    if (--p->waiting == 0)
+        sends_done(p);
+}
+
+/* Reads the field list of a stream entry; unknown fields are passed over. */
+static struct news_change entry_read(const struct kv_reply *fields)
+{
+    struct news_change change = {.state = UINT32_MAX};
+    uint64_t state;
+
+    for (size_t i = 0; i + 1 < fields->count; i += 2) {
+        struct slice name = fields->elements[i].str;
+        const struct kv_reply *value = &fields->elements[i + 1];
+        if (slice_is(name, "rev") && !kv_reply_u64(value, &change.rev))
+            change.rev = 0;
+        else if (slice_is(name, "state") && kv_reply_u64(value, &state))
+            change.state = (unsigned)state;
+        else if (slice_is(name, "seats"))
+            change.seats = value->str;
+        else if (slice_is(name, "cause"))
+            change.cause = value->str;
+        else if (slice_is(name, "trace"))
+            change.trace = value->str;
+    }
+    return change;
+}
+
+/* Submits one entry; a damaged one counts as acknowledged, or it would stop the event for ever. */
+static enum status send_entry(struct pump_send *s, const struct kv_reply *entry, struct buf *b)
+{
+    struct pump *p = s->pump;
+    struct news_change change = entry_read(kv_reply_at(entry, 1));
+    struct news_headers headers;
+    char key[24], id[48];
+
+    buf_clear(b);
+    if (news_put_change(b, p->event_id, &change) != STATUS_OK) {
+        log_error("pump", "a damaged log entry was passed over", log_u64("event", p->event_id),
+                  log_str("entry", s->id));
+        p->shared->skipped++;
+        s->acknowledged = true;
+        return STATUS_OK;
+    }
+    snprintf(key, sizeof(key), "%llu", (unsigned long long)p->event_id);
+    snprintf(id, sizeof(id), "%s:%llu", key, (unsigned long long)change.rev);
+    news_headers_make(&headers, slice_str(id), SLICE_LITERAL("seat.changed"),
+                      loop_wall_ms(p->shared->loop), change.trace);
+    s->bus.cb = send_cb;
+    enum status status = bus_send(p->shared->bus, &s->bus, NEWS_TOPIC_CHANGES, slice_str(key),
+                                  buf_slice(b), headers.list, headers.count);
+    if (status == STATUS_OK)
+        p->waiting++;
+    return status;
+}
+
+static void send_entries(struct pump *p, const struct kv_reply *entries)
+{
+    struct buf b;
+
+    p->state = PUMP_SENDING;
+    p->rest_ms = REST_MIN_MS;
+    p->sends = mem_alloc(entries->count * sizeof(*p->sends));
+    p->send_count = p->waiting = 0;
+    buf_init(&b, CHANGE_MAX);
+    for (size_t i = 0; i < entries->count; i++) {
+        struct pump_send *s = &p->sends[i];
+        s->pump = p;
+        p->send_count++;
+        if (!slice_to_str(kv_reply_at(&entries->elements[i], 0)->str, s->id, sizeof(s->id)) ||
+            send_entry(s, &entries->elements[i], &b) != STATUS_OK)
+            break; /* the queue is full: what is after it must not overtake */
+    }
+    buf_free(&b);
+    if (p->waiting == 0)
+        sends_done(p);
+}
+
+/* ---- reading ---- */
+
+static void read_cb(struct kv_request *request, enum status status, const struct kv_reply *reply)
+{
+    struct pump *p = container_of(request, struct pump, kv);
+
+    if (status != STATUS_OK || p->stopping || reply->kind != KV_ARRAY)
+        rest_failed(p);
+    else if (reply->count)
+        send_entries(p, reply);
+    else
+        look(p);
+}
+
+static void read_log(struct pump *p)
+{
+    char key[40];
+
+    key_of(p, "log", key, sizeof(key));
+    struct slice args[] = {SLICE_LITERAL("XRANGE"), slice_str(key),         SLICE_LITERAL("-"),
+                           SLICE_LITERAL("+"),      SLICE_LITERAL("COUNT"), SLICE_LITERAL("512")};
+    p->state = PUMP_READING;
+    p->kv.cb = read_cb;
+    if (kv_command(p->shared->kv, &p->kv, args, array_len(args), KV_DEADLINE_MS) != STATUS_OK)
+        rest_failed(p);
+}
+
+/* ---- snapshots ---- */
+
+static void snapshot_sent_cb(struct bus_send *send, enum status status)
+{
+    struct pump *p = container_of(send, struct pump, snapshot_send);
+
+    if (status != STATUS_OK) {
+        rest_failed(p);
+        return;
+    }
+    p->snapshot_rev = p->looked_rev;
+    p->shared->snapshots++;
+    rest_longer(p);
+}
+
+static enum status send_snapshot(struct pump *p, uint64_t rev, struct slice states)
+{
+    struct news_headers headers;
+    struct buf b;
+    char key[24], id[56];
+
+    buf_init(&b, SNAPSHOT_MAX);
+    news_put_snapshot(&b, p->event_id, rev, states);
+    snprintf(key, sizeof(key), "%llu", (unsigned long long)p->event_id);
+    snprintf(id, sizeof(id), "%s:%llu:snapshot", key, (unsigned long long)rev);
+    news_headers_make(&headers, slice_str(id), SLICE_LITERAL("seat.snapshot"),
+                      loop_wall_ms(p->shared->loop), SLICE_NONE);
+    p->snapshot_send.cb = snapshot_sent_cb;
+    enum status status = buf_status(&b);
+    if (status == STATUS_OK)
+        status = bus_send(p->shared->bus, &p->snapshot_send, NEWS_TOPIC_SNAPSHOTS, slice_str(key),
+                          buf_slice(&b), headers.list, headers.count);
+    buf_free(&b);
+    return status;
+}
+
+/* NOMIRROR is normal here: nobody has needed the event yet, or it is being rebuilt. */
+static void snapshot_cb(struct kv_request *request, enum status status,
+                        const struct kv_reply *reply)
+{
+    struct pump *p = container_of(request, struct pump, kv);
+
+    if (status != STATUS_OK || p->stopping) {
+        rest_longer(p);
+        return;
+    }
+    struct slice states = kv_reply_at(reply, 1)->str;
+    if (!kv_reply_u64(kv_reply_at(reply, 0), &p->looked_rev) || !states.len ||
+        send_snapshot(p, p->looked_rev, states) != STATUS_OK)
+        rest_failed(p);
+}
+
+static void read_snapshot(struct pump *p)
+{
+    char run[40], rev[40], state[40];
+
+    key_of(p, "run", run, sizeof(run));
+    key_of(p, "rev", rev, sizeof(rev));
+    key_of(p, "state", state, sizeof(state));
+    struct slice keys[] = {slice_str(run), slice_str(rev), slice_str(state)};
+    struct slice args[] = {slice_str(p->shared->kv->run_id)};
+    p->state = PUMP_SNAPSHOT;
+    p->kv.cb = snapshot_cb;
+    if (kv_eval(p->shared->kv, &p->kv, p->shared->snapshot, keys, array_len(keys), args, 1,
+                KV_DEADLINE_MS) != STATUS_OK)
+        rest_failed(p);
+}
+
+static void look_cb(struct kv_request *request, enum status status, const struct kv_reply *reply)
+{
+    struct pump *p = container_of(request, struct pump, kv);
+    uint64_t rev;
+
+    if (status == STATUS_OK && !p->stopping && kv_reply_u64(reply, &rev) && rev != p->snapshot_rev)
+        read_snapshot(p);
+    else
+        rest_longer(p);
+}
+
+/* At most every two seconds, and only a GET when nothing happened since the last snapshot. */
+static void look(struct pump *p)
+{
+    char rev[40];
+    int64_t now_ns = loop_mono_ns(p->shared->loop);
+
+    if (p->looked_ns && now_ns - p->looked_ns < LOOK_NS) {
+        rest_longer(p);
+        return;
+    }
+    p->looked_ns = now_ns;
+    key_of(p, "rev", rev, sizeof(rev));
+    struct slice args[] = {SLICE_LITERAL("GET"), slice_str(rev)};
+    p->state = PUMP_LOOKING;
+    p->kv.cb = look_cb;
+    if (kv_command(p->shared->kv, &p->kv, args, 2, KV_DEADLINE_MS) != STATUS_OK)
+        rest_failed(p);
+}
+
+/* ---- life ---- */
+
+struct pump *pump_new(struct pump_shared *shared, uint64_t event_id)
+{
+    struct pump *p = mem_alloc(sizeof(*p));
+
+    p->event_id = event_id;
+    p->shared = shared;
+    list_init(&p->link);
+    timer_init(shared->loop, &p->timer, rested_cb);
+    rest(p, 0);
+    return p;
+}
+
+void pump_stop(struct pump *p)
+{
+    if (p->stopping)
+        return;
+    p->stopping = true;
+    if (p->state == PUMP_RESTING)
+        timer_start(&p->timer, 0, 0);
+}
+
+static void freed_cb(struct timer *t)
+{
+    mem_free(container_of(t, struct pump, timer));
+}
+
+void pump_free(struct pump *p)
+{
+    timer_close(&p->timer, freed_cb);
+}
