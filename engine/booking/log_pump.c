@@ -256,7 +256,7 @@ static void snapshot_sent_cb(struct bus_send *send, enum status status)
         rest_failed(p);
         return;
     }
-    p->snapshot_rev = p->looked_rev;
+    p->snapshot_rev = p->look.rev;
     p->shared->snapshots++;
     rest_longer(p);
 }
@@ -273,6 +273,7 @@ static enum status send_snapshot(struct pump *p, uint64_t rev, struct slice stat
     snprintf(id, sizeof(id), "%s:%llu:snapshot", key, (unsigned long long)rev);
     news_headers_make(&headers, slice_str(id), SLICE_LITERAL("seat.snapshot"),
                       loop_wall_ms(p->shared->loop), SLICE_NONE);
+    p->state = PUMP_SNAPSHOT;
     p->snapshot_send.cb = snapshot_sent_cb;
     enum status status = buf_status(&b);
     if (status == STATUS_OK)
@@ -282,53 +283,22 @@ static enum status send_snapshot(struct pump *p, uint64_t rev, struct slice stat
     return status;
 }
 
-/* NOMIRROR is normal here: nobody has needed the event yet, or it is being rebuilt. */
-static void snapshot_cb(struct kv_request *request, enum status status,
-                        const struct kv_reply *reply)
+static void look_cb(struct seat_read *look, enum status status)
 {
-    struct pump *p = container_of(request, struct pump, kv);
+    struct pump *p = container_of(look, struct pump, look);
 
-    if (status != STATUS_OK || p->stopping) {
+    if (status != STATUS_OK || p->stopping)
+        rest_failed(p);
+    else if (!look->state.at)
         rest_longer(p);
-        return;
-    }
-    struct slice states = kv_reply_at(reply, 1)->str;
-    if (!kv_reply_u64(kv_reply_at(reply, 0), &p->looked_rev) || !states.len ||
-        send_snapshot(p, p->looked_rev, states) != STATUS_OK)
+    else if (send_snapshot(p, look->rev, look->state) != STATUS_OK)
         rest_failed(p);
 }
 
-static void read_snapshot(struct pump *p)
-{
-    char run[40], rev[40], state[40];
-
-    key_of(p, "run", run, sizeof(run));
-    key_of(p, "rev", rev, sizeof(rev));
-    key_of(p, "state", state, sizeof(state));
-    struct slice keys[] = {slice_str(run), slice_str(rev), slice_str(state)};
-    struct slice args[] = {slice_str(p->shared->kv->run_id)};
-    p->state = PUMP_SNAPSHOT;
-    p->kv.cb = snapshot_cb;
-    if (kv_eval(p->shared->kv, &p->kv, p->shared->snapshot, keys, array_len(keys), args, 1,
-                KV_DEADLINE_MS) != STATUS_OK)
-        rest_failed(p);
-}
-
-static void look_cb(struct kv_request *request, enum status status, const struct kv_reply *reply)
-{
-    struct pump *p = container_of(request, struct pump, kv);
-    uint64_t rev;
-
-    if (status == STATUS_OK && !p->stopping && kv_reply_u64(reply, &rev) && rev != p->snapshot_rev)
-        read_snapshot(p);
-    else
-        rest_longer(p);
-}
-
-/* At most every two seconds, and only a GET when nothing happened since the last snapshot. */
+/* At most every two seconds. After Redis restarted this is also what has the mirror rebuilt, so
+ * that the map of an event is live before its next buyer comes. */
 static void look(struct pump *p)
 {
-    char rev[40];
     int64_t now_ns = loop_mono_ns(p->shared->loop);
 
     if (p->looked_ns && now_ns - p->looked_ns < LOOK_NS) {
@@ -336,11 +306,9 @@ static void look(struct pump *p)
         return;
     }
     p->looked_ns = now_ns;
-    key_of(p, "rev", rev, sizeof(rev));
-    struct slice args[] = {SLICE_LITERAL("GET"), slice_str(rev)};
     p->state = PUMP_LOOKING;
-    p->kv.cb = look_cb;
-    if (kv_command(p->shared->kv, &p->kv, args, 2, KV_DEADLINE_MS) != STATUS_OK)
+    p->look = (struct seat_read){.cb = look_cb, .event_id = p->event_id, .rev = p->snapshot_rev};
+    if (seat_store_read(p->shared->seats, &p->look) != STATUS_OK)
         rest_failed(p);
 }
 

@@ -13,9 +13,8 @@
 #ifndef HOLDFAST_BOOKING_LOG_PUMP_H
 #define HOLDFAST_BOOKING_LOG_PUMP_H
 
-#include "engine/net/loop.h"
+#include "engine/booking/seat_store.h"
 #include "engine/store/bus.h"
-#include "engine/store/kv.h"
 
 #define PUMP_BATCH 512
 
@@ -36,7 +35,7 @@ struct pump_shared {
     struct loop *loop;
     struct kv *kv;
     struct bus *bus;
-    struct kv_script *snapshot; /* lua/snapshot.lua */
+    struct seat_store *seats;
     void (*rested)(
         struct pump *p,
         void *ctx); /* a stopped pump is at rest: pump_free may be called. Never inside pump_stop */
@@ -57,8 +56,9 @@ struct pump {
     struct pump_send *sends; /* PUMP_BATCH of them, only while SENDING */
     size_t send_count, waiting;
     char trim_id[48];
-    int64_t looked_ns; /* last look at the rev, 0: never */
-    uint64_t snapshot_rev, looked_rev;
+    int64_t looked_ns;     /* last look at the rev, 0: never */
+    uint64_t snapshot_rev; /* of the last one published */
+    struct seat_read look;
     struct bus_send snapshot_send;
 };
 

@@ -2,7 +2,6 @@
 
 #include "engine/base/log.h"
 #include "engine/base/map.h"
-#include "engine/booking/booking_lua.h"
 #include "engine/booking/log_pump.h"
 #include "engine/booking/outbox.h"
 #include "engine/booking/shard.h"
@@ -15,7 +14,6 @@ struct relay {
     struct shards shards;
     struct outbox outbox;
     struct pump_shared pumps_shared;
-    struct kv_script snapshot;
     struct map pumps;   /* by event_id, the key is inside the pump */
     struct timer timer; /* asks for the events */
     struct db_request events_request;
@@ -161,10 +159,8 @@ struct relay *relay_new(struct loop *l, struct kv *kv, struct db *db, struct bus
 
     r->loop = l;
     r->db = db;
-    r->snapshot = (struct kv_script){.name = "snapshot", .source = lua_snapshot};
-    kv_script_init(&r->snapshot);
     r->pumps_shared = (struct pump_shared){
-        .loop = l, .kv = kv, .bus = bus, .snapshot = &r->snapshot, .rested = pump_rested, .ctx = r};
+        .loop = l, .kv = kv, .bus = bus, .seats = seats, .rested = pump_rested, .ctx = r};
     map_init(&r->pumps);
     r->group = (struct metric_group){
         .descs = metric_descs, .count = array_len(metric_descs), .base = &r->metrics};

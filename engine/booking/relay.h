@@ -33,7 +33,8 @@ struct metric_group *relay_metrics(struct relay *r);
 void relay_wake(struct relay *r, uint64_t event_id);
 /* Finishes what is on its way, gives the shards back, then `stopped`, never inside. */
 void relay_stop(struct relay *r, void (*stopped)(void *ctx), void *ctx);
-/* After it stopped, the database is closed and the loop has turned (answers about locks may still be on their way until then). */
+/* After it stopped, the database is closed and the loop has turned (answers about locks may still
+ * be on their way until then). */
 void relay_free(struct relay *r);
 
 #endif
