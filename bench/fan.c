@@ -1,0 +1,343 @@
+#include "bench/fan.h"
+
+#include "engine/base/json.h"
+
+#include <stdio.h>
+
+const char *const fan_step_names[] = {"join", "poll", "pass", "hold", "book", "leave", NULL};
+
+enum { FAILURES_MAX = 40, TRIES_MAX = 60, RETRY_MS = 500, SOLD_OUT_LOOK_MS = 1000 };
+
+static void step_begin(struct timer *t);
+
+/* ---- moving on ---- */
+
+static void ended(struct fan *f, enum fan_end end)
+{
+    struct crowd *c = f->crowd;
+
+    f->end = end;
+    c->ended[end]++;
+    timer_close(&f->timer, NULL);
+    if (--c->left == 0)
+        c->done(c);
+}
+
+/* The next step, `after_ms` from now: that is its intended instant, whenever we get to it. */
+static void go(struct fan *f, enum fan_step step, int64_t after_ms)
+{
+    struct crowd *c = f->crowd;
+
+    if (step != f->step)
+        f->failures = 0;
+    f->step = step;
+    f->intended_ns = loop_mono_ns(c->run->loop) + after_ms * 1000000;
+    timer_start(&f->timer, (uint64_t)after_ms, 0);
+}
+
+static int64_t think_ms(struct fan *f)
+{
+    struct crowd *c = f->crowd;
+    double ms = rng_exponential(&c->rng, (double)c->think_ms);
+
+    return (int64_t)(ms > 10.0 * (double)c->think_ms ? 10.0 * (double)c->think_ms : ms);
+}
+
+static void new_key(struct fan *f)
+{
+    struct crowd *c = f->crowd;
+    struct uuid u = uuid_v7(loop_wall_ms(c->run->loop), &c->rng);
+
+    uuid_format(&u, f->key);
+    mem_free(f->hold_body);
+    f->hold_body = NULL;
+}
+
+/* No answer, 429 or 5xx: the same step again, with the same key. */
+static void again(struct fan *f)
+{
+    if (++f->failures > FAILURES_MAX)
+        ended(f, FAN_FAILED);
+    else
+        go(f, f->step, RETRY_MS + (int64_t)rng_below(&f->crowd->rng, RETRY_MS));
+}
+
+/* ---- answers ---- */
+
+static struct slice str_at(json_t *root, const char *key)
+{
+    return slice_str(json_string_value(json_object_get(root, key)));
+}
+
+static int64_t int_at(json_t *root, const char *key, int64_t fallback)
+{
+    json_t *value = json_object_get(root, key);
+
+    return json_is_integer(value) ? json_integer_value(value) : fallback;
+}
+
+static void keep(char **slot, struct slice text)
+{
+    mem_free(*slot);
+    *slot = mem_strndup(text.at, text.len);
+}
+
+static void on_join(struct fan *f, int status, json_t *root, struct slice code)
+{
+    struct slice ticket = str_at(root, "ticket");
+
+    (void)code;
+    if ((status != 200 && status != 201) || !ticket.len) {
+        if (status == 403 || status == 404)
+            ended(f, FAN_FAILED);
+        else
+            again(f);
+        return;
+    }
+    f->crowd->joined++;
+    keep(&f->ticket, ticket);
+    go(f, STEP_POLL, int_at(root, "nextPollMs", 1000));
+}
+
+static void on_poll(struct fan *f, int status, json_t *root, struct slice code)
+{
+    struct slice state = str_at(root, "state");
+
+    (void)code;
+    if (status == 410)
+        ended(f, FAN_MISSED);
+    else if (status != 200)
+        again(f);
+    else if (slice_is(state, "missed"))
+        ended(f, FAN_MISSED);
+    else if (hall_sold_out(f->crowd->hall))
+        ended(f, FAN_SOLD_OUT);
+    else if (slice_is(state, "called") || slice_is(state, "admitted"))
+        go(f, STEP_PASS, 0);
+    else
+        go(f, STEP_POLL, int_at(root, "nextPollMs", 1000));
+}
+
+static void on_pass(struct fan *f, int status, json_t *root, struct slice code)
+{
+    struct slice pass = str_at(root, "pass");
+
+    (void)code;
+    if (status == 202) {
+        go(f, STEP_POLL, int_at(root, "nextPollMs", 1000));
+    } else if (status == 410) {
+        ended(f, FAN_MISSED);
+    } else if (status != 201 || !pass.len) {
+        again(f);
+    } else {
+        f->crowd->admitted++;
+        keep(&f->pass, pass);
+        new_key(f);
+        go(f, STEP_HOLD, think_ms(f));
+    }
+}
+
+/* Not this time: another choice after a moment, as long as something may still come free. */
+static void choose_again(struct fan *f, struct slice code)
+{
+    new_key(f);
+    if (hall_sold_out(f->crowd->hall) || ++f->tries > TRIES_MAX) {
+        go(f, STEP_LEAVE, 0);
+    } else if (slice_is(code, "no_block")) {
+        f->picky = true; /* whatever the map still shows */
+        f->quantity = 1;
+        go(f, STEP_HOLD, SOLD_OUT_LOOK_MS);
+    } else {
+        f->picky = rng_below(&f->crowd->rng, 2);
+        go(f, STEP_HOLD, think_ms(f) / 2);
+    }
+}
+
+static void on_hold(struct fan *f, int status, json_t *root, struct slice code)
+{
+    struct slice id = str_at(root, "holdId");
+
+    if (status == 201 && id.len && slice_to_str(id, f->hold_id, sizeof(f->hold_id))) {
+        f->crowd->held++;
+        f->total = int_at(root, "total", 0);
+        new_key(f);
+        if (f->abandons)
+            ended(f, FAN_WALKED_AWAY); /* without a word: the hold has to expire */
+        else
+            go(f, STEP_BOOK, think_ms(f));
+    } else if (status == 409) {
+        choose_again(f, code);
+    } else if (status == 401 || status == 403) {
+        ended(f, FAN_MISSED); /* took too long: the pass is over */
+    } else {
+        again(f);
+    }
+}
+
+static void on_book(struct fan *f, int status, json_t *root, struct slice code)
+{
+    if (status == 201) {
+        f->crowd->seats_bought += json_array_size(json_object_get(root, "tickets"));
+        ended(f, FAN_BOUGHT);
+    } else if (status == 202 || slice_is(code, "idempotency_in_flight")) {
+        go(f, STEP_BOOK, RETRY_MS); /* the same key: the answer when there is one */
+    } else if (status == 402) {
+        f->first_card_declined = false; /* the next card works */
+        new_key(f);
+        go(f, STEP_BOOK, think_ms(f));
+    } else if (status == 409 || status == 410) {
+        choose_again(f, code);
+    } else if (status == 401 || status == 403) {
+        ended(f, FAN_MISSED);
+    } else {
+        again(f);
+    }
+}
+
+static void on_leave(struct fan *f, int status, json_t *root, struct slice code)
+{
+    (void)status;
+    (void)root;
+    (void)code;
+    ended(f, FAN_SOLD_OUT);
+}
+
+typedef void (*answer_fn)(struct fan *f, int status, json_t *root, struct slice code);
+
+static const answer_fn answer_of[FAN_STEPS] = {on_join, on_poll, on_pass,
+                                               on_hold, on_book, on_leave};
+
+static void answered(struct client_request *r, int status, struct slice body)
+{
+    struct fan *f = container_of(r, struct fan, request);
+    struct crowd *c = f->crowd;
+
+    if (c->over)
+        return;
+    json_t *root = body.len ? json_loadb(body.at, body.len, 0, NULL) : NULL;
+    struct slice code = status >= 400 ? str_at(root, "code") : SLICE_NONE;
+
+    meter_answer(&c->run->meter, f->step, f->intended_ns, loop_mono_ns(c->run->loop), status, code);
+    answer_of[f->step](f, status, root, code);
+    json_decref(root);
+}
+
+/* ---- requests ---- */
+
+static void request(struct fan *f, const char *method, const char *path, const char *scheme,
+                    const char *credential, const char *key, const char *body)
+{
+    char *authorization = NULL;
+
+    if (credential) {
+        size_t size = strlen(scheme) + strlen(credential) + 2;
+        authorization = mem_alloc(size);
+        snprintf(authorization, size, "%s %s", scheme, credential);
+    }
+    f->request.cb = answered;
+    f->request.deadline_ns = 0;
+    client_request_begin(f->crowd->client, &f->request, method, path, authorization, key, body);
+    mem_free(authorization);
+    meter_sent(&f->crowd->run->meter, f->step);
+    client_submit(f->crowd->client, &f->request);
+}
+
+/* The same key always goes with the same body: a request that is repeated must be the same request.
+ */
+static const char *hold_body(struct fan *f)
+{
+    uint32_t seats[HALL_PICK_MAX];
+    size_t count = f->picky ? hall_pick(f->crowd->hall, &f->crowd->rng, f->quantity, seats) : 0;
+    struct buf b;
+
+    if (f->hold_body)
+        return f->hold_body;
+    buf_init(&b, 1024);
+    if (count == 0)
+        buf_printf(&b, "{\"bestAvailable\":{\"quantity\":%u}}", f->quantity);
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&b, "%s\"%u\"", i ? "," : "{\"ticketIds\":[", seats[i]);
+    if (count)
+        buf_append_str(&b, "]}");
+    f->hold_body = mem_strndup(b.at, b.len);
+    buf_free(&b);
+    return f->hold_body;
+}
+
+static void book_body(struct fan *f, char *ret_body, size_t size)
+{
+    snprintf(ret_body, size,
+             "{\"holdId\":\"%s\",\"expectedTotal\":%lld,\"customer\":{\"email\":\"fan-%s@example."
+             "org\",\"name\":\"Fan "
+             "%.8s\"},\"paymentDetails\":{\"provider\":\"sim\",\"token\":\"%s\"}}",
+             f->hold_id, (long long)f->total, f->join_id, f->join_id,
+             f->first_card_declined ? "tok_declined" : "tok_visa");
+}
+
+static void step_begin(struct timer *t)
+{
+    struct fan *f = container_of(t, struct fan, timer);
+    const char *event = f->crowd->event;
+    char path[128], body[512];
+
+    switch (f->step) {
+    case STEP_JOIN:
+        snprintf(path, sizeof(path), "/v1/queues/%s/tickets", event);
+        snprintf(body, sizeof(body), "{\"joinId\":\"%s\"}", f->join_id);
+        request(f, "POST", path, NULL, NULL, NULL, body);
+        return;
+    case STEP_POLL:
+        snprintf(path, sizeof(path), "/v1/queues/%s/tickets/me", event);
+        request(f, "GET", path, "Ticket", f->ticket, NULL, NULL);
+        return;
+    case STEP_PASS:
+        snprintf(path, sizeof(path), "/v1/queues/%s/passes", event);
+        request(f, "POST", path, "Ticket", f->ticket, NULL, "{}");
+        return;
+    case STEP_HOLD:
+        snprintf(path, sizeof(path), "/v1/events/%s/holds", event);
+        request(f, "POST", path, "Bearer", f->pass, f->key, hold_body(f));
+        return;
+    case STEP_BOOK:
+        snprintf(path, sizeof(path), "/v1/bookings/%s", event);
+        book_body(f, body, sizeof(body));
+        request(f, "POST", path, "Bearer", f->pass, f->key, body);
+        return;
+    case STEP_LEAVE:
+        if (!f->pass) {
+            ended(f, FAN_SOLD_OUT);
+            return;
+        }
+        snprintf(path, sizeof(path), "/v1/events/%s/session", event);
+        request(f, "DELETE", path, "Bearer", f->pass, f->key, NULL);
+        return;
+    case FAN_STEPS: break;
+    }
+}
+
+/* ---- life ---- */
+
+void fan_start(struct fan *f, struct crowd *crowd, int64_t intended_ns)
+{
+    struct rng *rng = &crowd->rng;
+    struct uuid u = uuid_v7(loop_wall_ms(crowd->run->loop), rng);
+    int64_t wait_ns = intended_ns - loop_mono_ns(crowd->run->loop);
+
+    *f = (struct fan){
+        .crowd = crowd, .step = crowd->queue ? STEP_JOIN : STEP_HOLD, .intended_ns = intended_ns};
+    uuid_format(&u, f->join_id);
+    f->quantity = (uint8_t)(1 + rng_below(rng, 4));
+    f->picky = rng_below(rng, 3) == 0;
+    f->first_card_declined = rng_below(rng, 20) == 0;
+    f->abandons = rng_below(rng, 40) == 0;
+    new_key(f);
+    timer_init(crowd->run->loop, &f->timer, step_begin);
+    timer_start(&f->timer, wait_ns > 0 ? (uint64_t)(wait_ns / 1000000) : 0, 0);
+}
+
+void fan_free(struct fan *f)
+{
+    mem_free(f->ticket);
+    mem_free(f->pass);
+    mem_free(f->hold_body);
+}

@@ -1,0 +1,160 @@
+/* onsale: a whole sale. Everybody arrives within a few seconds, goes through the line, holds, pays;
+ * ends when the last fan has left. */
+#include "bench/fan.h"
+#include "bench/progress.h"
+
+#include <stdio.h>
+
+enum { TELL_MS = 250, LONGEST_S = 600 };
+
+struct sale {
+    struct crowd crowd;
+    struct hall hall;
+    struct timer tell;
+    struct fan *fans;
+    bool over, tell_closed;
+    int64_t sold_out_ns;
+};
+
+static struct sale *sale_of(struct crowd *c)
+{
+    return container_of(c, struct sale, crowd);
+}
+
+static void finish(struct sale *s)
+{
+    if (s->over)
+        return;
+    s->over = true;
+    hall_stop(&s->hall);
+    timer_stop(&s->tell);
+    loop_stop(s->crowd.run->loop);
+}
+
+static void crowd_done(struct crowd *c)
+{
+    finish(sale_of(c));
+}
+
+static double ms(const struct run *run, enum fan_step step, double q)
+{
+    return (double)hist_quantile(&run->meter.steps[step].latency, q) / 1000;
+}
+
+static void tell_cb(struct timer *t)
+{
+    struct sale *s = container_of(t, struct sale, tell);
+    struct crowd *c = &s->crowd;
+    struct run *run = c->run;
+    int64_t now_ns = loop_mono_ns(run->loop);
+    double seconds = (double)(now_ns - run->meter.begun_ns) / 1e9;
+
+    if (hall_sold_out(&s->hall) && !s->sold_out_ns)
+        s->sold_out_ns = now_ns;
+    progress_say(now_ns,
+                 "%5.1f s  joined %llu  let in %llu  bought %llu  |  seats: %u free %u held %u "
+                 "sold of %u  |  hold p99 %.0f "
+                 "ms  book p99 %.0f ms  |  %zu still there",
+                 seconds, (unsigned long long)c->joined, (unsigned long long)c->admitted,
+                 (unsigned long long)c->ended[FAN_BOUGHT], s->hall.counts[0], s->hall.counts[1],
+                 s->hall.counts[2], s->hall.seat_count, ms(run, STEP_HOLD, 0.99),
+                 ms(run, STEP_BOOK, 0.99), c->left);
+    if (run->interrupted || seconds > LONGEST_S)
+        finish(s);
+}
+
+static void figures(struct sale *s)
+{
+    static const char *const ends[FAN_ENDS] = {"still there", "bought",          "left: sold out",
+                                               "walked away", "missed the turn", "failed"};
+    struct crowd *c = &s->crowd;
+    struct run *run = c->run;
+
+    run_figure(run, "fans", (double)run->options->users, "");
+    run_figure(run, "joined the line", (double)c->joined, "");
+    run_figure(run, "let in", (double)c->admitted, "");
+    run_figure(run, "holds granted", (double)c->held, "");
+    for (size_t i = 0; i < FAN_ENDS; i++)
+        run_figure(run, ends[i], i == FAN_UNDERWAY ? (double)c->left : (double)c->ended[i], "");
+    run_figure(run, "seats", s->hall.seat_count, "");
+    run_figure(run, "seats sold", s->hall.counts[2], "");
+    run_figure(run, "seats in confirmed answers", (double)c->seats_bought, "");
+    if (s->sold_out_ns)
+        run_figure(run, "sold out after", (double)(s->sold_out_ns - run->meter.begun_ns) / 1e9,
+                   "s");
+}
+
+static void fans_arrive(struct sale *s)
+{
+    struct crowd *c = &s->crowd;
+    const struct bench_options *o = c->run->options;
+    int64_t now_ns = loop_mono_ns(c->run->loop);
+
+    s->fans = mem_alloc((size_t)o->users * sizeof(*s->fans));
+    c->left = (size_t)o->users;
+    for (int64_t i = 0; i < o->users; i++)
+        fan_start(&s->fans[i], c,
+                  now_ns + (int64_t)(rng_unit(&c->rng) * (double)o->arrive_ms * 1e6));
+}
+
+static enum bench_exit run_onsale(struct run *run)
+{
+    const struct bench_options *o = run->options;
+    struct sale *s = mem_alloc(sizeof(*s));
+    char why[160];
+
+    if (!o->event) {
+        fprintf(stderr, "bench: onsale needs --event; ./holdfast seed makes one\n");
+        mem_free(s);
+        return BENCH_USAGE;
+    }
+    struct client_options options = {
+        .url = o->url, .connections = (size_t)o->connections, .sources = 2000};
+    struct client *client = client_new(run->loop, &options, why, sizeof(why));
+    if (!client) {
+        fprintf(stderr, "bench: %s\n", why);
+        mem_free(s);
+        return BENCH_USAGE;
+    }
+    s->crowd = (struct crowd){.run = run,
+                              .client = client,
+                              .hall = &s->hall,
+                              .event = o->event,
+                              .queue = true,
+                              .think_ms = o->think_ms,
+                              .done = crowd_done};
+    rng_seed(&s->crowd.rng, (uint64_t)o->seed);
+    hall_start(&s->hall, run->loop, client, o->event);
+    timer_init(run->loop, &s->tell, tell_cb);
+    timer_start(&s->tell, TELL_MS, TELL_MS);
+    fans_arrive(s);
+    loop_run(run->loop);
+
+    s->crowd.over = true;
+    progress_end();
+    figures(s);
+    enum bench_exit code = run->interrupted ? BENCH_INTERRUPTED : BENCH_OK;
+    /* What a fan was told counts: a confirmed answer without a sold seat behind it breaks I2. */
+    if (s->hall.states && s->crowd.seats_bought > s->hall.counts[2] && code == BENCH_OK)
+        code = BENCH_INVARIANT;
+    for (int64_t i = 0; i < o->users; i++)
+        if (s->fans[i].end == FAN_UNDERWAY)
+            timer_close(&s->fans[i].timer, NULL);
+    timer_close(&s->tell, NULL);
+    client_free(client);
+    for (int i = 0; i < 1000 && (!s->hall.closed || uv_loop_alive(&run->loop->uv)); i++)
+        loop_turn(run->loop, false);
+    for (int64_t i = 0; i < o->users; i++)
+        fan_free(&s->fans[i]);
+    mem_free(s->fans);
+    mem_free(s->hall.states);
+    mem_free(s);
+    return code;
+}
+
+const struct scenario scenario_onsale = {
+    .name = "onsale",
+    .summary = "a whole sale: line, holds, payment, through the gateway",
+    .steps = fan_step_names,
+    .run = run_onsale,
+};
