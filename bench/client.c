@@ -249,11 +249,12 @@ static void conn_open(struct client *c)
 
 static void dispatch(struct client *c)
 {
-    while (c->waiting_count && !list_empty(&c->idle)) {
+    while (!list_empty(&c->waiting) && !list_empty(&c->idle)) {
         struct conn *k = list_entry(c->idle.next, struct conn, link);
-        struct list *link = list_pop_front(&c->waiting);
+        struct client_request *r = list_entry(c->waiting.next, struct client_request, link);
+        list_remove(&r->link);
         c->waiting_count--;
-        conn_send(k, list_entry(link, struct client_request, link));
+        conn_send(k, r);
     }
     if (c->waiting_count && c->open < c->options.connections && !c->freeing)
         conn_open(c);
