@@ -9,7 +9,6 @@ packages_for() {
             libcurl4-openssl-dev libqrencode-dev zlib1g-dev libcriterion-dev "$(llhttp_package)" \
             postgresql redis-server haproxy default-jre-headless maven
         ;;
-    node) echo nodejs ;;
     browser) echo nodejs npm chromium ;;
     ci) echo clang clang-format clang-tidy shellcheck git ;;
     esac

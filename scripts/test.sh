@@ -26,7 +26,6 @@ verb_test() {
     want=" ${suites[*]} "
     test_prepare "$want"
     test_meson "$want" unit sim fuzz
-    case $want in *' unit '*) test_sdk ;; esac
     case $want in *' integration '* | *' e2e '* | *' browser '*) test_with_stack "$want" ;; esac
     test_sum
 }
@@ -57,7 +56,7 @@ test_prepare() {
     local groups=(stack)
     ui_head "holdfast: the tests of $ROOT"
     stack_lock
-    case $1 in *' browser '*) groups+=(browser) ;; *' unit '*) groups+=(node) ;; esac
+    case $1 in *' browser '*) groups+=(browser) ;; esac
     packages_ensure "${groups[@]}"
     case $1 in *' integration '* | *' e2e '* | *' browser '*) kafka_install ;; esac
     build_ensure
@@ -161,22 +160,13 @@ browser_find() {
     return 1
 }
 
-# The browser's SDK by itself, in node.
-test_sdk() { test_node "$LOGS/sdk.tap" "$ROOT"/tests/browser/sdk/*.test.js; }
-
 test_browser() {
+    local files=("$ROOT"/tests/browser/*.test.mjs) log=$LOGS/browser.tap args=()
+    [ -e "${files[0]}" ] || return 0
     browser_find || { echo 'no chromium on this system: set HOLDFAST_CHROMIUM'; TEST_FAILED=$((TEST_FAILED + 1)); return; }
     export HOLDFAST_CHROMIUM=$REPLY
-    test_node "$LOGS/browser.tap" "$ROOT"/tests/browser/*.test.mjs
-}
-
-# test_node TAP_FILE TEST_FILE...
-test_node() {
-    local log=$1 args=()
-    shift
-    [ -e "$1" ] || return 0
     if [ -n "$TEST_PATTERN" ]; then args=(--test-name-pattern "$TEST_PATTERN"); fi
-    timeout -k 5 "${HOLDFAST_NODE_SECONDS:-600}" node --test --test-reporter=tap "${args[@]}" "$@" >"$log" 2>&1
+    node --test --test-reporter=tap "${args[@]}" "${files[@]}" >"$log" 2>&1
     node_count "$log" $?
 }
 
