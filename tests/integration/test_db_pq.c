@@ -140,9 +140,8 @@ Test(db_pq, statements_in_a_pipeline_are_transactions_of_their_own)
         snprintf(id, sizeof(id), "%d", i / 2);
         send_ok(&calls[i], i % 10 == 9 ? &wrong : &insert, id, "x");
     }
-    LOOP_UNTIL(&loop, calls[N - 1].calls == 1, 10000);
     for (int i = 0; i < N; i++) {
-        cr_assert_eq(calls[i].calls, 1);
+        LOOP_UNTIL(&loop, calls[i].calls == 1, 10000);
         conflicts += calls[i].status == STATUS_CONFLICT;
     }
     cr_assert_eq(conflicts, 80, "each second insert, except where the wrong statement stood");
