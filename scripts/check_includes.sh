@@ -21,7 +21,7 @@ git ls-files --cached --others --exclude-standard '*.c' '*.h' | awk '
         allowed["paysim"] = "engine/base engine/net paysim"
         # header pattern -> files that may have it
         wrapped["^hiredis/"] = "^engine/store/kv_redis[a-z_]*\\.c$"
-        wrapped["^(postgresql/)?libpq-fe\\.h$"] = "^engine/store/db_pq[a-z_]*\\.[ch]$"
+        wrapped["^(postgresql/)?libpq-fe\\.h$"] = "^engine/store/(db_pq[a-z_]*|migrate)\\.[ch]$"
         wrapped["^librdkafka/"] = "^engine/store/bus_[a-z_]*\\.[ch]$"
         wrapped["^wslay/"] = "^engine/net/ws[a-z_]*\\.[ch]$"
         wrapped["^llhttp\\.h$"] = "^engine/net/http_[a-z_]*\\.[ch]$"

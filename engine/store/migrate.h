@@ -4,8 +4,9 @@
 
 #include "engine/base/buf.h"
 
-/* Blocking (start-up only). Several processes may call it at once (advisory lock). Returns OK also when nothing was to do; INVALID for a changed or
- * missing applied file; otherwise what PostgreSQL said is in ret_report, as are the names of the applied files. */
+/* Blocking (start-up only). Several processes may call it at once (advisory lock). OK also when nothing was to do. INVALID: an applied file has changed or is
+ * missing, a new one is older than an applied one, or PostgreSQL refused its SQL (then that file left nothing; those before it stay). UNAVAILABLE, IO: no
+ * database, no directory. ret_report gets a line "applied NAME" for each, and what is wrong, with file and line. */
 enum status migrate_run(const char *conninfo, const char *directory, struct buf *ret_report) MUST_CHECK;
 
 #endif
