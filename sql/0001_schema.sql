@@ -179,5 +179,6 @@ CREATE TABLE queue (
     proof           text NOT NULL DEFAULT 'off' CHECK (proof IN ('off', 'auto', 'on')),
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     version         bigint NOT NULL DEFAULT 1,       -- raised by every change of the settings
-    CHECK (first_number <= settled AND settled <= watermark AND watermark <= number_high)
+    CHECK (first_number <= settled AND settled <= watermark AND watermark <= number_high),
+    CONSTRAINT queue_times CHECK (prequeue_at <= opens_at AND opens_at <= closes_at AND prequeue_at <= closes_at)
 );
