@@ -1,0 +1,46 @@
+-- A number asks for its pass, or only how it stands. A number has one pass, ever: asking again gives the same moment of issue.
+--
+-- KEYS  1 {e}:q:line  2 {e}:q:active  3 {e}:q:claimed  4 {e}:q:pass:<number / 100>  5 {e}:sess:<jti>
+-- ARGV  1 run_id  2 number  3 jti  4 life of a pass in seconds  5 "claim" or "look"
+-- reply {} when the line is not known under this run_id; else {outcome, second of issue or 0, serving, epoch}
+--       outcome 0 wait  1 called (look only)  2 given now  3 given before and still good  4 its session or its time is over  5 missed
+--       6 the queue is closed
+-- cost  4 commands, 9 when a pass is given
+--
+-- A missing line is no answer, never a pass. The slot in `active` is taken in the same step.
+local f = redis.call('HMGET', KEYS[1], 'run', 'epoch', 'serving', 'settled', 'closes_at')
+if f[1] ~= ARGV[1] then
+    return {}
+end
+local epoch, serving, settled, closes_at = tonumber(f[2]), tonumber(f[3]), tonumber(f[4]), tonumber(f[5])
+local number, life = tonumber(ARGV[2]), tonumber(ARGV[4])
+if number >= serving then
+    return {0, 0, serving, epoch}
+end
+local time = redis.call('TIME')
+local second = tonumber(time[1])
+local given = tonumber(redis.call('HGET', KEYS[4], ARGV[2]) or 0)
+if given > 0 then
+    local state = redis.call('HGET', KEYS[5], 'state')
+    if second >= given + life or (state and state ~= 'open') then
+        return {4, given, serving, epoch}
+    end
+    return {3, given, serving, epoch}
+end
+if redis.call('GETBIT', KEYS[3], number) == 1 then
+    return {4, 0, serving, epoch}
+end
+if number < settled then
+    return {5, 0, serving, epoch}
+end
+if closes_at > 0 and second * 1000 >= closes_at then
+    return {6, 0, serving, epoch}
+end
+if ARGV[5] ~= 'claim' then
+    return {1, 0, serving, epoch}
+end
+redis.call('SETBIT', KEYS[3], number, 1)
+redis.call('HSET', KEYS[4], ARGV[2], second)
+redis.call('EXPIRE', KEYS[4], life + 300)
+redis.call('ZADD', KEYS[2], (second + life) * 1000, ARGV[3])
+return {2, second, serving, epoch}

@@ -1,0 +1,92 @@
+-- One pass of the meter: moves the line on Redis time and tells how it stands. Any worker may call it at any time.
+--
+-- KEYS  1 {e}:q:line  2 {e}:q:active  3 {e}:q:pressure  4 {e}:q:seatsleft  5 {e}:q:calls  6 {e}:q:claimed
+-- ARGV  1 run_id
+-- reply {} when the line is not known under this run_id; else the view, in the order of enum view_field (line_store.c)
+-- cost  about 12 commands; the bit count spans the numbers whose claim window is open
+--
+-- first <= settled <= serving <= target <= next <= reserved. Numbers below `serving` are called; those in settled..serving may claim.
+-- `target` is where the line goes next: the worker told to persist writes it to PostgreSQL, then line_confirm.lua moves `serving` there.
+-- `carry` is the admission credit in people, at most one second's worth (never less than one person), so admitted <= rate * t + burst.
+local line = KEYS[1]
+local f = redis.call('HMGET', line, 'run', 'epoch', 'first', 'next', 'reserved', 'target', 'serving', 'settled', 'at', 'carry',
+    'measured', 'seq', 'version', 'rate', 'max_active', 'claim_ms', 'prequeue_at', 'opens_at', 'closes_at', 'paused', 'resume_at',
+    'persisted_settled', 'persist_until', 'reserve_until', 'next_seen', 'join_rate', 'born', 'again')
+if f[1] ~= ARGV[1] then
+    return {}
+end
+local n = {}
+for i = 2, 28 do
+    n[i] = tonumber(f[i])
+end
+local next_number, reserved, target, serving, settled, at = n[4], n[5], n[6], n[7], n[8], n[9]
+local carry, measured, rate, max_active, claim_ms = n[10], n[11], n[14], n[15], n[16]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Claim windows that are over: who did not claim has missed the turn, and the place goes back into the credit.
+local missed = 0
+while true do
+    local call = redis.call('LINDEX', KEYS[5], 0)
+    if not call then
+        break
+    end
+    local upto, last_at = string.match(call, '^(%d+):%d+:(%d+)$')
+    upto = tonumber(upto)
+    if tonumber(last_at) + claim_ms > now then
+        break
+    end
+    redis.call('LPOP', KEYS[5])
+    if upto > settled then
+        missed = missed + (upto - settled) - redis.call('BITCOUNT', KEYS[6], settled, upto - 1, 'BIT')
+        settled = upto
+    end
+end
+
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local active = redis.call('ZCARD', KEYS[2])
+local unclaimed = 0
+if target > settled then
+    unclaimed = target - settled - redis.call('BITCOUNT', KEYS[6], settled, target - 1, 'BIT')
+end
+local pressure = math.min(100, math.max(0, tonumber(redis.call('GET', KEYS[3]) or 0) or 0))
+
+local opens_at, closes_at = n[18], n[19]
+local open = opens_at > 0 and now >= opens_at and not (closes_at > 0 and now >= closes_at) and n[20] == 0 and now >= n[21]
+-- A clock that jumped back gives nothing, one that jumped ahead a second at most.
+local dt = math.min(1000, math.max(0, now - at))
+local moved = 0
+if open then
+    local burst = rate > 0 and math.max(1, rate / 60) or 0
+    carry = math.min(burst, carry + rate * (100 - pressure) / 100 / 60000 * dt + missed)
+    local waiting = next_number - target
+    moved = math.max(0, math.floor(math.min(carry, max_active - active - unclaimed, waiting)))
+    carry = carry - moved
+    target = target + moved
+    if dt > 0 and waiting > 0 then
+        measured = measured + (1 - math.exp(-dt / 20000)) * (moved / dt * 60000 - measured)
+    end
+end
+
+local persist, persist_until = 0, n[23]
+if (target > serving or settled > n[22]) and now >= persist_until then
+    persist, persist_until = 1, now + 1000
+end
+
+-- Numbers are reserved half a second of joins ahead: little is lost when Redis forgets, and nobody waits for a block.
+local join_rate = n[26]
+if dt > 0 then
+    join_rate = join_rate + (1 - math.exp(-dt / 1000)) * ((next_number - n[25]) / dt * 1000 - join_rate)
+end
+local ahead = math.max(64, math.ceil(join_rate / 2))
+local want, reserve_until = 0, n[24]
+if reserved - next_number < ahead and now >= reserve_until then
+    want, reserve_until = next_number + 2 * ahead, now + 1000
+end
+
+local seq = n[12] + 1
+redis.call('HSET', line, 'target', target, 'settled', settled, 'at', now, 'carry', carry, 'measured', measured, 'seq', seq,
+    'persist_until', persist_until, 'reserve_until', reserve_until, 'next_seen', next_number, 'join_rate', join_rate)
+return {now, n[2], n[3], next_number, serving, settled, target, active, pressure, math.floor(measured * 1000), seq, n[13], rate,
+    max_active, claim_ms, n[17], opens_at, closes_at, n[20], n[21], n[27], n[28], persist, want, ahead,
+    redis.call('HGET', line, 'salt'), redis.call('GET', KEYS[4]) or ''}
