@@ -1,0 +1,19 @@
+/* Joining: all joins of one loop turn go to the line in one script call. */
+#ifndef HOLDFAST_WAITROOM_JOIN_H
+#define HOLDFAST_WAITROOM_JOIN_H
+
+#include "waitroom/queue.h"
+
+/* POST /v1/queues/{eventId}/tickets */
+void join_post(struct http_request *req, void *ctx);
+
+void join_init(struct queue *q);
+void join_free(struct queue *q);
+/* A reservation of numbers has ended (meter.c): those who waited for it go on. */
+void join_reserved(struct queue *q, enum status status);
+
+/* Sizes for the pools. */
+size_t join_size(void);
+size_t join_batch_size(void);
+
+#endif
