@@ -119,6 +119,16 @@ static int on_value(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
+/* Asked here: once the message is over, llhttp has forgotten. */
+static int on_head_end(llhttp_t *parser)
+{
+    struct head_reader *r = (struct head_reader *)parser;
+
+    r->head->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    r->head->upgrade = llhttp_get_upgrade(parser) != 0;
+    return 0;
+}
+
 static const llhttp_settings_t *head_settings(void)
 {
     static llhttp_settings_t settings;
@@ -127,6 +137,7 @@ static const llhttp_settings_t *head_settings(void)
         llhttp_settings_init(&settings);
         settings.on_header_field = on_field;
         settings.on_header_value = on_value;
+        settings.on_headers_complete = on_head_end;
         settings.on_url = on_url;
     }
     return &settings;
@@ -174,6 +185,15 @@ static bool read_target(struct http_head *h, struct slice head, struct http_span
     return true;
 }
 
+/* One space before the target, one after it, then the version and the line's end (RFC 9112 3); llhttp takes more spaces. */
+static bool line_spaced(struct slice head, struct http_span target)
+{
+    const char *at = head.at + target.at;
+
+    return target.at >= 2 && at[-1] == ' ' && at[-2] != ' ' && at[target.len] == ' ' &&
+           at[target.len + 1] == 'H' && at[target.len + 9] == '\r';
+}
+
 /* How often each field that must not be repeated was seen. */
 struct singles {
     unsigned host, content_length, authorization, transfer_encoding;
@@ -212,6 +232,15 @@ static bool read_field(struct http_head *h, struct slice name, struct slice valu
     return true;
 }
 
+/* "Name : value" is read differently by different servers; llhttp lets the space be part of the name. */
+static bool name_ok(struct slice head, struct http_span name)
+{
+    const char *at = head.at + name.at;
+
+    return name.len > 0 && at[name.len] == ':' && at[name.len - 1] > ' ' &&
+           !memchr(at, ' ', name.len);
+}
+
 static bool read_fields(struct http_head *h, struct slice head)
 {
     struct singles seen = {0};
@@ -219,10 +248,8 @@ static bool read_fields(struct http_head *h, struct slice head)
     for (size_t i = 0; i < h->field_count; i++) {
         const struct http_field *f = &h->fields[i];
 
-        /* "Name : value" is read differently by different servers. */
-        if (head.at[f->name.at + f->name.len] != ':')
-            return false;
-        if (!read_field(h, http_span_in(head, f->name), http_span_in(head, f->value), &seen))
+        if (!name_ok(head, f->name) ||
+            !read_field(h, http_span_in(head, f->name), http_span_in(head, f->value), &seen))
             return false;
     }
     if (h->chunked && (seen.content_length || h->http10))
@@ -287,9 +314,8 @@ enum http_parse http_parse_head(struct slice head, struct http_head *ret_head,
         return bad(PROBLEM_VERSION_NOT_SUPPORTED, ret_problem);
     ret_head->http10 = minor == 0;
     ret_head->method = method_of(llhttp_get_method(&r.parser));
-    ret_head->upgrade = llhttp_get_upgrade(&r.parser) != 0;
-    ret_head->keep_alive = llhttp_should_keep_alive(&r.parser) != 0;
-    if (!read_target(ret_head, head, r.target) || !read_fields(ret_head, head))
+    if (!line_spaced(head, r.target) || !read_target(ret_head, head, r.target) ||
+        !read_fields(ret_head, head))
         return bad(PROBLEM_BAD_REQUEST, ret_problem);
     return HTTP_PARSE_DONE;
 }

@@ -1,5 +1,5 @@
-/* Patterns are cut into segments once, when their table is added, and sorted by how particular they are; a match walks a table until the first path
- * that fits. The routes that fit with the same shape (literals and parameters in the same places) are the methods of that path. */
+/* Patterns are cut into segments once, when their table is added, and sorted by how particular they are. The first that fits settles the shape of the
+ * path (literals and parameters in which places); the routes of that shape that fit, in this table and the later ones, are its methods. */
 #include "engine/net/router.h"
 
 #include "engine/base/mem.h"
@@ -181,46 +181,59 @@ static void write_allow(unsigned methods, char *ret_allow)
     *at = '\0';
 }
 
-/* `first` fits; the others of its path follow it directly, as they have the same rank. */
-static enum route_match choose_method(const struct router_table *t, size_t first,
-                                      const struct path_parts *parts, struct http_request *req,
-                                      char *ret_allow)
+/* The route of this shape that serves the method; adds the methods of those that do not to *methods. */
+static const struct compiled_route *choose_method(const struct router_table *t, uint32_t rank,
+                                                  const struct path_parts *parts,
+                                                  enum http_method method, unsigned *methods)
 {
-    unsigned methods = 0;
-
-    for (size_t i = first; i < t->count && t->routes[i].rank == t->routes[first].rank; i++) {
+    for (size_t i = 0; i < t->count; i++) {
         const struct compiled_route *c = &t->routes[i];
 
-        if (!fits(c, parts))
+        if (c->rank != rank || !fits(c, parts))
             continue;
-        if (serves(c->route, req->method)) {
-            req->route = c->route;
-            take_params(c, parts, req);
-            return ROUTE_FOUND;
-        }
-        methods |= 1u << c->route->method;
+        if (serves(c->route, method))
+            return c;
+        *methods |= 1u << c->route->method;
     }
-    write_allow(methods, ret_allow);
-    return ROUTE_NO_METHOD;
+    return NULL;
+}
+
+/* The rank of the most particular pattern that fits, 0 when none does. */
+static uint32_t shape_of(const struct router_table *t, const struct path_parts *parts)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (fits(&t->routes[i], parts))
+            return t->routes[i].rank;
+    }
+    return 0;
 }
 
 enum route_match router_match(const struct router *r, struct http_request *req, void **ret_ctx,
                               char *ret_allow)
 {
     struct path_parts parts;
+    unsigned methods = 0;
+    uint32_t rank = 0;
 
     if (req->path.len == 0 || req->path.at[0] != '/')
         return ROUTE_NO_PATH;
     split(req->path, &parts);
     for (size_t i = 0; i < r->count; i++) {
         const struct router_table *t = &r->tables[i];
+        const struct compiled_route *c;
 
-        for (size_t k = 0; k < t->count; k++) {
-            if (!fits(&t->routes[k], &parts))
-                continue;
-            *ret_ctx = t->ctx;
-            return choose_method(t, k, &parts, req, ret_allow);
-        }
+        if (rank == 0)
+            rank = shape_of(t, &parts);
+        c = rank ? choose_method(t, rank, &parts, req->method, &methods) : NULL;
+        if (!c)
+            continue;
+        req->route = c->route;
+        take_params(c, &parts, req);
+        *ret_ctx = t->ctx;
+        return ROUTE_FOUND;
     }
-    return ROUTE_NO_PATH;
+    if (rank == 0)
+        return ROUTE_NO_PATH;
+    write_allow(methods, ret_allow);
+    return ROUTE_NO_METHOD;
 }

@@ -24,7 +24,8 @@ struct router {
 
 void router_init(struct router *r);
 void router_free(struct router *r);
-/* Adds a table; `routes` and `ctx` are borrowed. Earlier tables win, within a table a literal segment wins over a {parameter} over "*". */
+/* Adds a table; `routes` and `ctx` are borrowed. Earlier tables win, within a table a literal segment wins over a {parameter} over "*". The
+ * methods of a path may be spread over tables. */
 void router_add(struct router *r, const struct route *routes, size_t count, void *ctx);
 
 enum route_match { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD };
