@@ -36,7 +36,7 @@ daemon_argv() {
     case $name in
     paysim) ARGV+=(--webhook-url "http://127.0.0.1:$GATEWAY_PORT/v1/payments/webhooks/sim") ;;
     waitroom*)
-        ARGV+=(--redis "127.0.0.1:$REDIS_PORT" --database "$DATABASE"
+        ARGV+=(--redis "127.0.0.1:$REDIS_PORT" --database "$DATABASE" --kafka "127.0.0.1:$KAFKA_PORT"
             --ticket-keys "$STATE/ticket-keys" --pass-key "$STATE/pass-key.pem" --public-url "$PUBLIC_URL" --web-root "$ROOT/web")
         ;;
     engine*)
@@ -53,8 +53,8 @@ daemon_start() {
     local print
     built "$2" || die "the build has not made $BUILD/$2" "ninja -C $BUILD"
     daemon_argv "$@"
-    print=$(stat -c '%i %Y %s' "$BUILD/$2" "$STATE/admin-token" "$STATE/ticket-keys" "$STATE/pass-key.pem")
-    HOLDFAST_ADMIN_TOKEN=$ADMIN_TOKEN HOLDFAST_PAYMENT_SECRET=$PAYMENT_SECRET \
+    print=${HOLDFAST_LOG_LEVEL:-}$(stat -c '%i %Y %s' "$BUILD/$2" "$STATE/admin-token" "$STATE/ticket-keys" "$STATE/pass-key.pem")
+    HOLDFAST_ADMIN_TOKEN=$ADMIN_TOKEN HOLDFAST_PAYMENT_SECRET=$PAYMENT_SECRET HOLDFAST_LOG_LEVEL=${HOLDFAST_LOG_LEVEL:-info} \
         part_start "$1" TERM "$print" "${ARGV[@]}"
 }
 

@@ -3,12 +3,15 @@
 
 packages_for() {
     case $1 in
-    stack) # what builds and runs the engine and the servers under it
-        echo gcc libc6-dev meson ninja-build pkgconf ca-certificates curl openssl \
-            libuv1-dev libhiredis-dev libpq-dev librdkafka-dev libwslay-dev libjansson-dev libinih-dev libssl-dev \
-            libcurl4-openssl-dev libqrencode-dev zlib1g-dev libcriterion-dev "$(llhttp_package)" \
-            postgresql redis-server haproxy default-jre-headless maven
+    build) # what compiles the tree
+        echo gcc libc6-dev meson ninja-build pkgconf ca-certificates libuv1-dev libhiredis-dev libpq-dev librdkafka-dev \
+            libwslay-dev libjansson-dev libinih-dev libssl-dev libcurl4-openssl-dev libqrencode-dev zlib1g-dev "$(llhttp_package)"
         ;;
+    stack) # and what the launcher runs under it
+        packages_for build
+        echo libcriterion-dev curl openssl postgresql redis-server haproxy default-jre-headless maven
+        ;;
+    node) echo nodejs ;;
     browser) echo nodejs npm chromium ;;
     ci) echo clang clang-format clang-tidy shellcheck git ;;
     esac

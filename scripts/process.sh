@@ -2,7 +2,7 @@
 # Processes that outlive the launcher, each under a supervisor (supervise.sh), known by pid and start time.
 #
 # A part NAME owns, in .holdfast/run: NAME.sup (its supervisor), NAME.pid (the server itself), NAME.cmd (a fingerprint of what
-# was started) and NAME.restarts. A pid file holds `PID START BOOT`: the process's start time in clock ticks and the boot it
+# was started), NAME.argv (its command line) and NAME.restarts. A pid file holds `PID START BOOT`: the process's start time in clock ticks and the boot it
 # belongs to, so that a pid which the kernel has given to somebody else is never signalled.
 
 # The start time of process $1 in REPLY; fails when there is none, or when it is a zombie.
@@ -51,6 +51,7 @@ part_start() {
     fi
     parts_stop "$name"
     printf '%s\n' "$print" >"$RUN/$name.cmd"
+    printf '%q ' "$@" >"$RUN/$name.argv"
     rm -f "$RUN/$name.restarts"
     setsid --fork "$ROOT/scripts/supervise.sh" "$RUN" "$LOGS/$name.log" "$name" "$signal" "$@" </dev/null >/dev/null 2>&1 9>&-
     until [ -e "$RUN/$name.sup" ]; do sleep 0.01; done
@@ -79,7 +80,7 @@ parts_stop() {
         [ "$SECONDS" -lt "$deadline" ] || { parts_kill $left; break; }
         sleep 0.05
     done
-    for name in "$@"; do rm -f "$RUN/$name".{pid,sup,cmd,restarts}; done
+    for name in "$@"; do rm -f "$RUN/$name".{pid,sup,cmd,argv,restarts}; done
 }
 
 parts_kill() {

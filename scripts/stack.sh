@@ -160,6 +160,7 @@ env_write() {
                 echo "HOLDFAST_${name}_OPS_URL=http://127.0.0.1:$REPLY"
             done
             echo "HOLDFAST_ADMIN_TOKEN=$ADMIN_TOKEN"
+            echo "HOLDFAST_PAYMENT_SECRET=$PAYMENT_SECRET"
             echo "HOLDFAST_PAYMENT_URL=http://127.0.0.1:$PAYSIM_PORT"
             echo "PGHOST=$POSTGRES_SOCKETS"
             echo "PGPORT=$POSTGRES_PORT"

@@ -2,8 +2,8 @@
 # The tests: set-up, build, run, one sum at the end. Meson knows the C tests and scripts by suite; node runs the browser's.
 
 usage_test='./holdfast test [unit|integration|e2e|browser|sim|fuzz|all]... [-k PATTERN]
-  Installs what is missing, builds, runs the tests (default: all). integration, e2e and browser run against a stack of their own, started anew
-  in .holdfast/test on free ports and stopped afterwards. Ends with the line `N passed, N failed`; exit code 0 only if nothing failed.
+  Installs what is missing, builds, runs the tests (default: all). e2e and browser run against a stack of their own, started anew in
+  .holdfast/test on free ports and stopped afterwards; integration tests start the servers they kill. Ends with the line `N passed, N failed`; exit code 0 only if nothing failed.
     -k PATTERN      only tests whose name contains PATTERN (a Criterion glob on suite/test)
     --keep          leave the stack of the tests running
   HOLDFAST_BUILD_DIR=DIR tests another build, a sanitizer build for one.'
@@ -25,8 +25,9 @@ verb_test() {
     if [ ${#suites[@]} = 0 ]; then suites=(unit sim fuzz integration e2e browser); fi
     want=" ${suites[*]} "
     test_prepare "$want"
-    test_meson "$want" unit sim fuzz
-    case $want in *' integration '* | *' e2e '* | *' browser '*) test_with_stack "$want" ;; esac
+    test_meson "$want" unit sim fuzz integration
+    case $want in *' unit '*) test_sdk ;; esac
+    case $want in *' e2e '* | *' browser '*) test_with_stack "$want" ;; esac
     test_sum
 }
 
@@ -56,7 +57,7 @@ test_prepare() {
     local groups=(stack)
     ui_head "holdfast: the tests of $ROOT"
     stack_lock
-    case $1 in *' browser '*) groups+=(browser) ;; esac
+    case $1 in *' browser '*) groups+=(browser) ;; *' unit '*) groups+=(node) ;; esac
     packages_ensure "${groups[@]}"
     case $1 in *' integration '* | *' e2e '* | *' browser '*) kafka_install ;; esac
     build_ensure
@@ -106,13 +107,11 @@ test_count() {
 
 # A stack of the tests' own, from nothing, so that no test finds another run's traces.
 test_with_stack() {
-    local want=$1 mode=()
     export HOLDFAST_STATE=$STATE/test HOLDFAST_PORT_BASE=auto HOLDFAST_ROOT=$ROOT
-    case $want in *' e2e '* | *' browser '*) ;; *) mode=(--infra-only) ;; esac
     test_stack_down
     trap 'test_stack_down; exit 130' INT TERM
-    if "$ROOT/holdfast" up "${mode[@]}" >/dev/null; then
-        test_suites_on_stack "$want"
+    if "$ROOT/holdfast" up >/dev/null; then
+        test_suites_on_stack "$1"
     else
         TEST_FAILED=$((TEST_FAILED + 1))
     fi
@@ -136,7 +135,7 @@ test_logs_keep() {
 test_suites_on_stack() {
     local line
     while IFS= read -r line; do export "${line?}"; done <"$HOLDFAST_STATE/env"
-    test_meson "$1" integration e2e
+    test_meson "$1" e2e
     case $1 in *' browser '*) test_browser ;; esac
     unset "${!PG@}"
 }
@@ -160,13 +159,22 @@ browser_find() {
     return 1
 }
 
+# The browser's SDK by itself, in node.
+test_sdk() { test_node "$LOGS/sdk.tap" "$ROOT"/tests/browser/sdk/*.test.js; }
+
 test_browser() {
-    local files=("$ROOT"/tests/browser/*.test.mjs) log=$LOGS/browser.tap args=()
-    [ -e "${files[0]}" ] || return 0
     browser_find || { echo 'no chromium on this system: set HOLDFAST_CHROMIUM'; TEST_FAILED=$((TEST_FAILED + 1)); return; }
     export HOLDFAST_CHROMIUM=$REPLY
+    test_node "$LOGS/browser.tap" "$ROOT"/tests/browser/*.test.mjs
+}
+
+# test_node TAP_FILE TEST_FILE...
+test_node() {
+    local log=$1 args=()
+    shift
+    [ -e "$1" ] || return 0
     if [ -n "$TEST_PATTERN" ]; then args=(--test-name-pattern "$TEST_PATTERN"); fi
-    node --test --test-reporter=tap "${args[@]}" "${files[@]}" >"$log" 2>&1
+    timeout -k 5 "${HOLDFAST_NODE_SECONDS:-600}" node --test --test-reporter=tap "${args[@]}" "$@" >"$log" 2>&1
     node_count "$log" $?
 }
 
