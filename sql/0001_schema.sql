@@ -57,9 +57,8 @@ CREATE TABLE booking (
     state         text NOT NULL CHECK (state IN
                     ('pending', 'authorized', 'confirmed', 'cancelled', 'refunded', 'declined', 'lost', 'expired')),
     step          text NOT NULL,                     -- the last recovery point reached: begin authorize commit capture done
-    principal     text COLLATE "C" NOT NULL,         -- whose key it is: jti of the pass, or the hold id
-    idem_key      text COLLATE "C" NOT NULL,
-    fingerprint   bytea NOT NULL,                    -- SHA-256 of the request's meaning
+    idem          uuid NOT NULL,                     -- half a SHA-256 of whose key it is (jti of the pass, or the hold id) and the Idempotency-Key
+    fingerprint   uuid NOT NULL,                     -- half a SHA-256 of the request's meaning
     lease_until   timestamptz,                       -- a worker is on it until then; null: nobody needs to be
     hold_id       text COLLATE "C" NOT NULL,
     session       text NOT NULL DEFAULT '',          -- jti of the pass, '' without a queue
@@ -75,7 +74,7 @@ CREATE TABLE booking (
     created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     confirmed_at  timestamptz,
     PRIMARY KEY (event_id, booking_id),
-    UNIQUE (event_id, principal, idem_key)
+    UNIQUE (event_id, idem)
 );
 CREATE INDEX booking_unfinished ON booking (lease_until) WHERE lease_until IS NOT NULL;
 -- Two keys on one hold (a double click) never become two purchases: one is under way at most. Rows that are born confirmed (no charge) cost it nothing.
@@ -126,8 +125,8 @@ CREATE TABLE refund (
     event_id     bigint NOT NULL,
     refund_id    uuid NOT NULL,
     booking_id   uuid NOT NULL,
-    idem_key     text COLLATE "C" NOT NULL,
-    fingerprint  bytea NOT NULL,
+    idem         uuid NOT NULL,                      -- as in booking
+    fingerprint  uuid NOT NULL,
     cancel       boolean NOT NULL,                   -- asked for by cancel, which returns all
     seats        integer[] NOT NULL,
     versions     integer[] NOT NULL,                 -- of the seats after they became free
@@ -135,7 +134,7 @@ CREATE TABLE refund (
     lease_until  timestamptz,                        -- money not yet returned, a worker is on it until then; null: done
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (event_id, refund_id),
-    UNIQUE (event_id, booking_id, idem_key)
+    UNIQUE (event_id, booking_id, idem)
 );
 CREATE INDEX refund_unfinished ON refund (lease_until) WHERE lease_until IS NOT NULL;
 
@@ -149,7 +148,7 @@ CREATE TABLE outbox (
     type        text NOT NULL,                       -- CloudEvents type: booking.confirmed, booking.cancelled, booking.refunded
     payload     text NOT NULL,
     seats       integer[] NOT NULL DEFAULT '{}',     -- to mark in Redis, and as what
-    versions    integer[] NOT NULL DEFAULT '{}',     -- after the change
+    versions    integer[] NOT NULL DEFAULT '{}',     -- of a sale: as they were held, the seats have one more; else those after the change
     hold_id     text NOT NULL DEFAULT '',            -- of a sale: the hold that ends with it, and its session
     session     text NOT NULL DEFAULT '',
     trace       text,

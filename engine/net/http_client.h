@@ -10,7 +10,8 @@
 struct http_client; /* one per dependency: breaker and budget are its own */
 struct http_fetch;
 
-/* status: OK (an answer came, whatever its HTTP status), TIMEOUT, UNAVAILABLE (refused, breaker open), PROTOCOL, TOO_LARGE, CANCELED. */
+/* status: OK (an answer came, whatever its HTTP status); UNAVAILABLE (no connection: it was certainly not worked on); TIMEOUT and PROTOCOL (the connection broke
+ * or spoke nonsense): it may have been worked on; TOO_LARGE (it was, and answered); CANCELED. */
 typedef void (*http_fetch_cb)(struct http_fetch *fetch, enum status status);
 
 /* Embedded by the caller, zeroed, filled, submitted; the caller's again in the callback. */
