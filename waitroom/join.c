@@ -98,6 +98,8 @@ static void answer_join(struct join_batch *batch, size_t i, struct list *starved
     } else if (slot->number == LINE_NUMBER_CLOSED) {
         answer_closed(q, req);
     } else {
+        if (slot->fresh)
+            meter_wake(q);
         *(slot->fresh ? &w->metrics.joins_total : &w->metrics.joins_repeated_total) += 1;
         answer_ticket(q, req, slot, batch->call.epoch);
     }

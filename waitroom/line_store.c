@@ -18,6 +18,7 @@ static struct kv_script script_load = {.name = "line_load", .source = lua_line_l
 static struct kv_script script_settings = {.name = "line_settings", .source = lua_line_settings};
 static struct kv_script script_reserve = {.name = "line_reserve", .source = lua_line_reserve};
 static struct kv_script script_confirm = {.name = "line_confirm", .source = lua_line_confirm};
+static struct kv_script script_back = {.name = "line_back", .source = lua_line_back};
 static struct kv_script script_join = {.name = "line_join", .source = lua_line_join};
 static struct kv_script script_claim = {.name = "line_claim", .source = lua_line_claim};
 
@@ -28,6 +29,7 @@ void line_store_init(void)
     kv_script_init(&script_settings);
     kv_script_init(&script_reserve);
     kv_script_init(&script_confirm);
+    kv_script_init(&script_back);
     kv_script_init(&script_join);
     kv_script_init(&script_claim);
 }
@@ -35,8 +37,8 @@ void line_store_init(void)
 /* ---- keys and arguments, built on the stack: submits copy them ---- */
 
 struct call_args {
-    char key_text[6][KEY_SIZE];
-    struct slice keys[6];
+    char key_text[7][KEY_SIZE];
+    struct slice keys[7];
     size_t key_count;
     char int_text[20][INT_SIZE];
     size_t int_count;
@@ -156,6 +158,7 @@ enum view_field {
     VIEW_RESUME,
     VIEW_BORN,
     VIEW_AGAIN,
+    VIEW_OLD_HIGH,
     VIEW_PERSIST,
     VIEW_WANT,
     VIEW_AHEAD,
@@ -191,6 +194,7 @@ static void read_meter(struct line_call *call, const struct kv_reply *r)
     line->serving = u64_at(r, VIEW_SERVING);
     line->settled = u64_at(r, VIEW_SETTLED);
     line->again = u64_at(r, VIEW_AGAIN);
+    line->old_high = u64_at(r, VIEW_OLD_HIGH);
     line->seq = u64_at(r, VIEW_SEQ);
     line->active = int_at(r, VIEW_ACTIVE);
     line->pressure = int_at(r, VIEW_PRESSURE);
@@ -217,6 +221,7 @@ enum status line_store_meter(struct kv *kv, struct meter_call *m, uint64_t event
     add_key(&a, event_id, "q:seatsleft");
     add_key(&a, event_id, "q:calls");
     add_key(&a, event_id, "q:claimed");
+    add_key(&a, event_id, "q:back");
     add_slice(&a, slice_str(kv->run_id));
     return submit(kv, &m->call, &script_meter, &a, read_meter);
 }
@@ -274,6 +279,7 @@ enum status line_store_load(struct kv *kv, struct line_call *c, uint64_t event_i
     begin(&a, event_id);
     add_key(&a, event_id, "q:calls");
     add_key(&a, event_id, "q:recover");
+    add_key(&a, event_id, "q:back");
     hex_encode(record->salt, sizeof(record->salt), salt);
     add_slice(&a, slice_str(token));
     add_slice(&a, slice_str(kv->run_id));
@@ -286,6 +292,7 @@ enum status line_store_load(struct kv *kv, struct line_call *c, uint64_t event_i
     add_slice(&a, slice_of(salt, sizeof(salt)));
     add_int(&a, pause_ms);
     add_settings(&a, &record->settings);
+    add_int(&a, LINE_GRACE_MS);
     return submit(kv, c, &script_load, &a, read_accepted);
 }
 
@@ -374,6 +381,19 @@ enum status line_store_join(struct kv *kv, struct join_call *j, uint64_t event_i
     return submit(kv, &j->call, &script_join, &a, read_join);
 }
 
+/* ---- coming back ---- */
+
+enum status line_store_back(struct kv *kv, struct line_call *c, uint64_t event_id, uint64_t number)
+{
+    struct call_args a;
+
+    begin(&a, event_id);
+    add_key(&a, event_id, "q:back");
+    add_slice(&a, slice_str(kv->run_id));
+    add_int(&a, (int64_t)number);
+    return submit(kv, c, &script_back, &a, read_accepted);
+}
+
 /* ---- passes ---- */
 
 static void read_claim(struct line_call *call, const struct kv_reply *r)
@@ -400,6 +420,7 @@ enum status line_store_claim(struct kv *kv, struct claim_call *c, uint64_t event
     add_key(&a, event_id, key);
     snprintf(key, sizeof(key), "sess:%s", jti);
     add_key(&a, event_id, key);
+    add_key(&a, event_id, "q:back");
     add_slice(&a, slice_str(kv->run_id));
     add_int(&a, (int64_t)number);
     add_slice(&a, slice_str(jti));

@@ -12,6 +12,8 @@
 #define LINE_JTI_SIZE 37     /* text of a UUID with the NUL */
 #define LINE_PASS_LIFE_S 600
 #define LINE_DEADLINE_MS 2000
+/* After a line was rebuilt, everybody who waits has asked once within this time: the longest poll interval, spread, and some. */
+#define LINE_GRACE_MS (LINE_POLL_MAX_MS + 10000)
 
 enum line_outcome { LINE_DONE, LINE_FORGOTTEN };
 
@@ -59,6 +61,9 @@ enum status line_store_reserve(struct kv *kv, struct line_call *c, uint64_t even
 enum status line_store_confirm(struct kv *kv, struct line_call *c, uint64_t event_id, uint32_t epoch, uint64_t watermark, uint64_t settled) MUST_CHECK;
 /* Forgets the line (after a reset in PostgreSQL): the next pass of the meter finds it missing and has it rebuilt. */
 enum status line_store_forget(struct kv *kv, struct line_call *c, uint64_t event_id) MUST_CHECK;
+
+/* Somebody with a number below line.old_high is there. */
+enum status line_store_back(struct kv *kv, struct line_call *c, uint64_t event_id, uint64_t number) MUST_CHECK;
 
 #define LINE_NUMBER_NONE (-1)   /* no reserved number is left: reserve, then ask again */
 #define LINE_NUMBER_CLOSED (-2) /* joining is not open now */

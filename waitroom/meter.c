@@ -115,7 +115,7 @@ static void mark_line_cb(struct line_call *call, enum status status)
 
     if (status == STATUS_OK && !call->accepted)
         status = STATUS_UNAVAILABLE;
-    q->due_ns = 0; /* show what moved */
+    q->passed_ns = 0; /* show what moved */
     end_mark(q, status);
 }
 
@@ -201,19 +201,19 @@ static void pass_cb(struct line_call *call, enum status status)
     queue_let_go(q);
 }
 
-static int64_t interval_ms(const struct queue *q, int64_t now_ns)
+/* Half a tick early is in time. */
+static bool due(const struct queue *q, int64_t now_ns)
 {
     bool lively = q->line.next > q->line.serving || now_ns - q->moved_ns < LIVELY_MS * MS;
 
-    return lively ? TICK_MS : CALM_MS;
+    return now_ns - q->passed_ns >= ((lively ? TICK_MS : CALM_MS) - TICK_MS / 2) * MS;
 }
 
 static enum status submit_pass(struct queue *q)
 {
-    int64_t now_ns = loop_mono_ns(q->room->loop);
     enum status status;
 
-    q->due_ns = now_ns + (interval_ms(q, now_ns) - TICK_MS / 2) * MS;
+    q->passed_ns = loop_mono_ns(q->room->loop);
     q->meter.call.cb = pass_cb;
     status = line_store_meter(q->room->kv, &q->meter, q->event_id);
     if (status != STATUS_OK) {
@@ -235,12 +235,12 @@ void meter_pass(struct queue *q)
 void meter_load(struct queue *q)
 {
     if (!q->metering && !q->recovering && submit_pass(q) != STATUS_OK)
-        q->due_ns = 0;
+        q->passed_ns = 0;
 }
 
 static void tick_queue(struct queue *q, int64_t now_ns)
 {
-    if (q->metering || q->recovering || now_ns < q->due_ns)
+    if (q->metering || q->recovering || !due(q, now_ns))
         return;
     if (q->state == QUEUE_LOADING) {
         if (submit_pass(q) != STATUS_OK)
@@ -248,6 +248,11 @@ static void tick_queue(struct queue *q, int64_t now_ns)
     } else if (q->state == QUEUE_READY) {
         meter_pass(q);
     }
+}
+
+void meter_wake(struct queue *q)
+{
+    q->moved_ns = loop_mono_ns(q->room->loop);
 }
 
 static void visit(struct queue *q, int64_t now_ns)

@@ -16,6 +16,8 @@ void meter_stop(struct meter *m); /* the memory must live one more loop turn */
 void meter_load(struct queue *q);
 /* One pass now, unless one is under way. */
 void meter_pass(struct queue *q);
+/* Something has happened to a calm line: passes come at every tick for a while. */
+void meter_wake(struct queue *q);
 /* Reserves numbers up to `high`; join_reserved is told how it ended. Does nothing while another reservation is under way. */
 void meter_reserve(struct queue *q, uint64_t high);
 /* Puts settings that PostgreSQL has into the line, if they are newer. */

@@ -246,6 +246,37 @@ static void start_claim(struct queue *q, struct http_request *req, uint64_t numb
         end_claim(claim, status);
 }
 
+/* ---- after Redis was lost ---- */
+
+static void back_cb(struct line_call *call, enum status status)
+{
+    struct claim_call *claim_call = container_of(call, struct claim_call, call);
+    struct claim *claim = container_of(claim_call, struct claim, call);
+    struct queue *q = claim->queue;
+
+    (void)status; /* the next request of this ticket says it again */
+    pool_give(&q->room->claims, claim);
+    queue_let_go(q);
+}
+
+/* Nobody knows which numbers below old_high were given: those who show such a ticket are noted as present. */
+static void note_back(struct queue *q, uint64_t number)
+{
+    struct claim *claim = pool_take(&q->room->claims);
+
+    if (!claim)
+        return;
+    claim->queue = q;
+    claim->call.call.cb = back_cb;
+    if (line_store_back(q->room->kv, &claim->call.call, q->event_id, number) != STATUS_OK) {
+        pool_give(&q->room->claims, claim);
+        return;
+    }
+    queue_hold(q);
+}
+
+/* ---- requests ---- */
+
 /* The ticket of the request, or the problem is answered. */
 static bool read_ticket(struct queue *q, struct http_request *req, struct place *ret_place)
 {
@@ -274,6 +305,8 @@ static void handle(struct http_request *req, struct queue *q, bool take)
 
     if (!read_ticket(q, req, &place))
         return;
+    if (place.number >= q->line.serving && place.number < q->line.old_high)
+        note_back(q, place.number);
     if (place.number >= q->line.serving)
         answer_waiting(q, req, place.number, take);
     else

@@ -231,7 +231,6 @@ void queue_look_again(struct queue *q)
 {
     if (q->state == QUEUE_ABSENT || q->state == QUEUE_FAILED)
         q->state = QUEUE_NEW;
-    q->due_ns = 0;
     if (q->state == QUEUE_READY)
         meter_pass(q);
 }

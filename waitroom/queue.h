@@ -28,7 +28,7 @@ struct queue {
     int64_t used_ns, until_ns;
     unsigned busy; /* calls that will still come back */
 
-    int64_t due_ns, moved_ns; /* meter.c */
+    int64_t passed_ns, moved_ns; /* meter.c */
     struct meter_call meter;
     bool metering;
     struct ledger_call mark_ledger;
