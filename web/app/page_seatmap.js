@@ -255,6 +255,9 @@ function open_hall(event, layout) {
         }
         board.set_states(states);
         basket.drop_taken();
+        if (document.body.dataset.step === 'loading') {
+          enter('choose');
+        }
       },
       on_delta(seats) {
         board.states_changed(seats);
@@ -308,7 +311,6 @@ async function start() {
     return;
   }
   const layout = await load_layout(event);
-  enter('choose');
   watch_turn();
   await resume_hold(open_hall(event, layout));
 }

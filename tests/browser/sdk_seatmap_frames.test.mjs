@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   counts_unpack, delta_unpack, frame_error, frame_parse, SEATS_MAX, snapshot_unpack, varint_read,
-} from '../../../web/sdk/seatmap_frames.js';
-import { delta_bytes, snapshot_bytes, varint_bytes } from './frames.js';
+} from '../../web/sdk/seatmap_frames.js';
+import { delta_bytes, snapshot_bytes, varint_bytes } from './lib/frames.mjs';
 
 test('a snapshot of any size unpacks to its states', () => {
   for (const count of [0, 1, 3, 4, 5, 1021]) {

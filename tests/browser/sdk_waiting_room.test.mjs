@@ -1,10 +1,9 @@
 // The way through the waiting room, against a scripted server.
+import './lib/globals.mjs';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { api_error } from '../../../web/sdk/api.js';
-import { open_waiting_room, people_ahead } from '../../../web/sdk/waiting_room.js';
-
-globalThis.WebSocket ??= class { static OPEN = 1; };
+import { api_error } from '../../web/sdk/api.js';
+import { open_waiting_room, people_ahead } from '../../web/sdk/waiting_room.js';
 
 function memory_store() {
   const kept = new Map();

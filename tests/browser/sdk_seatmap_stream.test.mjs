@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { frame_error } from '../../../web/sdk/seatmap_frames.js';
+import { frame_error } from '../../web/sdk/seatmap_frames.js';
 import {
   create_seat_states, inflate, open_seatmap_stream, reconnect_delay,
-} from '../../../web/sdk/seatmap_stream.js';
-import { delta_bytes, pack_states, snapshot_bytes } from './frames.js';
+} from '../../web/sdk/seatmap_stream.js';
+import { delta_bytes, pack_states, snapshot_bytes } from './lib/frames.mjs';
 
 function recorder() {
   const seen = [];

@@ -1,9 +1,10 @@
 // Calls: errors, deadlines, and retries that cannot do a thing twice.
+import './lib/globals.mjs';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { api_error, create_api, idempotency_key, random_uuid, retry_after_ms } from '../../../web/sdk/api.js';
-import { backoff_delay } from '../../../web/sdk/backoff.js';
-import { create_server_clock } from '../../../web/sdk/clock.js';
+import { api_error, create_api, idempotency_key, random_uuid, retry_after_ms } from '../../web/sdk/api.js';
+import { backoff_delay } from '../../web/sdk/backoff.js';
+import { create_server_clock } from '../../web/sdk/clock.js';
 
 const json = (status, body, headers = {}) => new Response(body === null ? null : JSON.stringify(body), {
   status, headers: { 'content-type': status < 400 ? 'application/json' : 'application/problem+json', ...headers },
