@@ -25,7 +25,8 @@ enum status jwt_sign(struct jwt_signer *s, const struct jwt_claims *claims, stru
 /* Appends {"keys":[...]} with the public keys of these signers. */
 void jwt_signer_jwks(struct jwt_signer *const *signers, size_t count, struct buf *b);
 
-/* From the text of a JWKS document; entries that are not Ed25519 keys with a kid are skipped, as are those past the 16th. */
+/* From the text of a JWKS document; entries that are not Ed25519 keys with a kid are skipped, as are those past the 16th.
+ * Of two with one kid the first counts. */
 enum status jwt_keys_parse(struct slice jwks, struct jwt_keys **ret_keys) MUST_CHECK;
 void jwt_keys_free(struct jwt_keys *k);
 

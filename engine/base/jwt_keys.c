@@ -44,7 +44,7 @@ static void add_key(struct jwt_keys *k, json_t *jwk)
         !member_is(jwk, "crv", "Ed25519", true) || !member_is(jwk, "alg", "EdDSA", false) ||
         !member_is(jwk, "use", "sig", false))
         return;
-    if (kid.len == 0 || !slice_to_str(kid, to->kid, sizeof(to->kid)) || jwt_keys_find(k, to->kid) ||
+    if (kid.len == 0 || !slice_to_str(kid, to->kid, sizeof(to->kid)) ||
         base64url_decode(member(jwk, "x"), raw, sizeof(raw)) != sizeof(raw))
         return;
     to->key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, sizeof(raw));

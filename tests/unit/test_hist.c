@@ -74,6 +74,19 @@ Test(hist, error_is_below_one_percent)
         check_error(rng_below(&rng, 3600000000) >> rng_below(&rng, 31));
 }
 
+/* 0.07 * 100 is 7.000000000000001 in binary. */
+Test(hist, the_seventh_of_a_hundred_is_the_seventh)
+{
+    struct hist h;
+
+    hist_init(&h);
+    for (uint64_t us = 1; us <= 100; us++)
+        hist_record(&h, us);
+    for (uint64_t p = 1; p <= 100; p++)
+        cr_assert_eq(hist_quantile(&h, (double)p / 100), p);
+    hist_free(&h);
+}
+
 static int compare(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

@@ -3,6 +3,7 @@
 #include "tests/lib/leaks.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,12 +137,19 @@ static double value_of(const char *text, const char *name)
     return strtod(at + strlen(line), NULL);
 }
 
+static int count_fds(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 4096; fd++)
+        count += fcntl(fd, F_GETFD) != -1;
+    return count;
+}
+
 Test(metric, the_process_is_shown)
 {
     struct metric_page page;
     struct buf b;
-    double fds;
-    FILE *f;
 
     buf_init(&b, 10000);
     metric_page_init(&page);
@@ -151,12 +159,6 @@ Test(metric, the_process_is_shown)
     cr_assert_gt(value_of(b.at, "process_resident_memory_bytes"), 100000);
     cr_assert_gt(value_of(b.at, "process_max_fds"), 10);
     cr_assert_float_eq(value_of(b.at, "process_start_time_seconds"), (double)time(NULL), 60);
-    fds = value_of(b.at, "process_open_fds");
-    f = fopen("/dev/null", "r");
-    buf_clear(&b);
-    metric_page_write(&page, &b);
-    buf_append_char(&b, '\0');
-    cr_assert_eq(value_of(b.at, "process_open_fds"), fds + 1);
-    fclose(f);
+    cr_assert_eq(value_of(b.at, "process_open_fds"), count_fds());
     buf_free(&b);
 }
