@@ -34,7 +34,7 @@ daemon_argv() {
     ARGV=("$BUILD/$binary" --port "$port")
     [ -z "$ops" ] || ARGV+=(--ops-port "$ops")
     case $name in
-    paysim) ARGV+=(--webhook-url "http://127.0.0.1:$GATEWAY_PORT/v1/payments/webhooks/sim") ;;
+    paysim) ARGV+=(--webhook-url "http://127.0.0.1:$GATEWAY_PORT/v1/payments/webhooks/sim" --journal "$STATE/paysim.journal") ;;
     waitroom*)
         ARGV+=(--redis "127.0.0.1:$REDIS_PORT" --database "$DATABASE" --kafka "127.0.0.1:$KAFKA_PORT"
             --ticket-keys "$STATE/ticket-keys" --pass-key "$STATE/pass-key.pem" --public-url "$PUBLIC_URL" --web-root "$ROOT/web")
