@@ -17,6 +17,7 @@ const RETRY = /** @type {Record<string, string>} */ ({
   payment_declined: 'The card was declined. Your seats are still held: try another card.',
   timeout: 'The box office has not answered yet. Press Pay again: you will not be charged twice.',
   network: 'The connection is lost. Press Pay again: you will not be charged twice.',
+  price_changed: 'The price has changed. Nothing was charged: look at the new total before you pay.',
   idempotency_in_flight: 'This payment is still being worked on. Press Pay again in a moment.',
 });
 

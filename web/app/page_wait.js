@@ -46,7 +46,7 @@ function scene_before_sale(view) {
   return {
     headline: left > 0 ? 'The sale opens in' : 'The sale is about to open',
     big: left > 0 ? format_clock(left) : '0:00',
-    unit: drawn ? `You are number ${format_count(Number(view.number))} in the line` : 'You are in',
+    unit: drawn ? `You are number ${format_count(Number(view.number) + 1)} in the line` : 'You are in',
     advice: drawn
       ? 'Your number is yours. When the sale opens, people are let in from the front.'
       : 'Everyone who is here when the sale opens gets a number drawn by lot. Having come earlier makes no difference.',
@@ -79,15 +79,15 @@ function scene_of(view) {
   if (view.place === 'admitted' || view.place === 'called') {
     return { headline: 'It is your turn', big: 'Go', advice: 'Opening the seat map.' };
   }
+  if (phase === 'closed') {
+    return { headline: 'The sale has ended', big: 'Closed', quiet: true, advice: 'Nobody is being let in any more.' };
+  }
   if (view.place === 'missed') {
     return {
       headline: 'Your turn has passed', big: 'Missed', quiet: true,
       advice: 'Your number was called, but nobody was here to take the place in time. You can join again at the end of the line.',
       action: 'Join again',
     };
-  }
-  if (phase === 'closed') {
-    return { headline: 'The sale has ended', big: 'Closed', quiet: true, advice: 'Nobody is being let in any more.' };
   }
   if (view.place === 'refused') {
     return view.refusal === 'queue_closed'
@@ -155,7 +155,8 @@ function show_facts(view) {
   const count = (/** @type {number | null | undefined} */ n) => (typeof n === 'number' ? format_count(n) : '');
   const eta = view.place === 'waiting' && line?.phase === 'open' ? view.eta : null;
   fact('fact-wait', eta && format_wait(eta));
-  fact('fact-number', count(view.number));
+  // Numbers count from 0, people from 1.
+  fact('fact-number', view.number === null ? '' : count(view.number + 1));
   fact('fact-serving', line?.phase === 'open' || line?.phase === 'paused' ? count(line.serving) : '');
   fact('fact-seats', count(line?.seatsLeft));
   fact('fact-prices', format_price_range(line?.priceFrom, line?.priceTo, line?.currency ?? event?.currency ?? 'EUR'));

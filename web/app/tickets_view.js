@@ -17,7 +17,6 @@ export function show_tickets(root, { booking, event_name, when, where, place_of,
   const stubs = booking.tickets.map((ticket) => {
     const image = make('img', { class: 'qr', alt: `QR code of ticket ${ticket.label}`, width: '176', height: '176' });
     image_of(ticket).then((url) => {
-      image.addEventListener('load', () => URL.revokeObjectURL(url), { once: true });
       image.setAttribute('src', url);
     }, () => {
       image.replaceWith(make('p', { class: 'qr qr-missing' }, 'The code could not be loaded. Reload this page.'));

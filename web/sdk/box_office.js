@@ -203,13 +203,13 @@ export function open_box_office({ event_id, api, pass }) {
     /**
      * @param {booking} booking
      * @param {booked_ticket} ticket
-     * @returns {Promise<string>} an object URL of the QR code; the caller revokes it
+     * @returns {Promise<string>} a data: URL of the QR code
      */
     async ticket_image(booking, ticket) {
       const { body } = await api.call(ticket.qrUrl, {
         accept: 'image/svg+xml', authorization: `Booking ${booking.accessToken}`,
       });
-      return URL.createObjectURL(new Blob([body], { type: 'image/svg+xml' }));
+      return `data:image/svg+xml,${encodeURIComponent(new TextDecoder().decode(body))}`;
     },
   };
 }

@@ -81,6 +81,8 @@ const POLL_MAX_MS = 60_000;
 const STREAM_SILENT_MS = 15_000;
 /** Numbers exist once the sale has opened; they are asked for over this long. */
 const OPENING_SPREAD_MS = 2000;
+/** A missed turn stays missed; only joining again ends this rest early. */
+const MISSED_REST_MS = 3_600_000;
 
 /** @param {string} event_id */
 const place_key = (event_id) => `holdfast.place.${event_id}`;
@@ -321,8 +323,8 @@ export function open_waiting_room(options) {
         const pause = go_on ? backoff_delay(failures++, { base_ms: 1000, cap_ms: 15_000, random }) : 10_000;
         await rest(Math.max(failure.retry_after_ms ?? 0, pause));
       }
-      if (view.place === 'missed') {
-        await rest(POLL_MAX_MS * 60);
+      if (view.place === 'missed' && view.line?.phase !== 'closed') {
+        await rest(MISSED_REST_MS);
       }
     }
   }
