@@ -1,9 +1,16 @@
 #include "engine/store/kv_redis_reply.h"
 
-#include <hiredis/read.h>
+#include <hiredis/hiredis.h>
 #include <stdlib.h>
 
 #define BLOCK_SIZE (16u << 10)
+
+/* How hiredis counts an array's elements: 1.0 widened it. */
+#if HIREDIS_MAJOR >= 1
+#define ARRAY_COUNT size_t
+#else
+#define ARRAY_COUNT int
+#endif
 
 /* Memory of one reply tree: a first block that stays, more blocks for large replies that go with them. Objects never move. */
 struct block {
@@ -91,7 +98,7 @@ static void *make_string(const redisReadTask *task, char *at, size_t len)
     return object;
 }
 
-static void *make_array(const redisReadTask *task, int count)
+static void *make_array(const redisReadTask *task, ARRAY_COUNT count)
 {
     struct kv_reply *object = object_of(task);
     size_t n = count > 0 ? (size_t)count : 0;
@@ -125,7 +132,14 @@ static void free_nothing(void *object)
     (void)object; /* the arena's */
 }
 
-static redisReplyObjectFunctions makers = {make_string, make_array, make_integer, make_nil, free_nothing};
+/* By name, as 1.0 has more of them, for kinds that RESP2 does not know. */
+static redisReplyObjectFunctions makers = {
+    .createString = make_string,
+    .createArray = make_array,
+    .createInteger = make_integer,
+    .createNil = make_nil,
+    .freeObject = free_nothing,
+};
 
 struct reply_reader *reply_reader_new(void)
 {

@@ -101,12 +101,13 @@ static void prepare(struct server *s)
 
 static void start(const struct server *s)
 {
+    const char *program = bin("postgres"); /* its own name too: by that it finds its libraries */
     char port[16], data[SERVER_PATH_MAX], sockets[SERVER_PATH_MAX];
 
     snprintf(port, sizeof(port), "%u", s->port);
     snprintf(data, sizeof(data), "%s/data", s->dir.path);
     snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", s->dir.path);
-    execl(bin("postgres"), "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", sockets, "-c", "fsync=off", "-c",
+    execl(program, program, "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", sockets, "-c", "fsync=off", "-c",
           "full_page_writes=off", "-c", "shared_buffers=32MB", "-c", "max_connections=200", (char *)NULL);
 }
 

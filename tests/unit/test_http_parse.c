@@ -143,7 +143,6 @@ Test(http_parse, refuses_what_could_smuggle_a_request)
         GET "authorization: a\r\nAUTHORIZATION: a\r\n\r\n",
         "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET / HTTP/1.1 \r\nHost: x\r\n\r\n",
-        "GET /\r\n\r\n",
         "GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
         "get / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -174,6 +173,7 @@ Test(http_parse, tells_apart_why_a_request_line_is_refused)
     assert_refused("BREW / HTTP/1.1\r\nHost: x\r\n\r\n", PROBLEM_NOT_IMPLEMENTED);
     assert_refused("GET / HTTP/2.0\r\nHost: x\r\n\r\n", PROBLEM_VERSION_NOT_SUPPORTED);
     assert_refused("GET / HTTP/0.9\r\nHost: x\r\n\r\n", PROBLEM_VERSION_NOT_SUPPORTED);
+    assert_refused("GET /\r\n\r\n", PROBLEM_VERSION_NOT_SUPPORTED);
     assert_refused("PRI * HTTP/2.0\r\n\r\n", PROBLEM_VERSION_NOT_SUPPORTED);
     assert_refused("GET / HTTP/1.7\r\nHost: x\r\n\r\n", PROBLEM_VERSION_NOT_SUPPORTED);
     assert_refused("GET / ICE/1.0\r\nHost: x\r\n\r\n", PROBLEM_BAD_REQUEST);
