@@ -177,6 +177,8 @@ static void on_hold(struct fan *f, int status, json_t *root, struct slice code)
 static void on_book(struct fan *f, int status, json_t *root, struct slice code)
 {
     if (status == 201) {
+        buf_append_slice(&f->crowd->run->confirmed, str_at(root, "bookingId"));
+        buf_append_char(&f->crowd->run->confirmed, '\n');
         f->crowd->seats_bought += json_array_size(json_object_get(root, "tickets"));
         ended(f, FAN_BOUGHT);
     } else if (status == 202 || slice_is(code, "idempotency_in_flight")) {

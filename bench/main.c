@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+enum { CONFIRMED_LIMIT = 256 * 1024 * 1024 };
+
 static const struct scenario *const scenarios[] = {&scenario_onsale, &scenario_polls};
 
 static const struct scenario *scenario_find(const char *name)
@@ -90,6 +92,7 @@ static enum bench_exit run_scenario(const struct scenario *scenario,
     char why[256];
 
     loop_init(&loop, &clock_system);
+    buf_init(&run.confirmed, CONFIRMED_LIMIT);
     meter_init(&run.meter, scenario->steps, clock_mono_ns(&clock_system));
     interrupted_run = &run;
     signal(SIGINT, interrupt_handler);
@@ -110,6 +113,7 @@ static enum bench_exit run_scenario(const struct scenario *scenario,
     uv_close((uv_handle_t *)&interrupt, NULL);
     loop_free(&loop);
     meter_free(&run.meter);
+    buf_free(&run.confirmed);
     return code;
 }
 

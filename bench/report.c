@@ -227,5 +227,7 @@ bool report_write(const struct run *run, const struct scenario *scenario, char *
     report_html_write(run, scenario, &b);
     good = good && write_file(out, "report.html", &b, ret_why, why_size);
     buf_free(&b);
+    if (run->confirmed.len)
+        good = good && write_file(out, "confirmed.txt", &run->confirmed, ret_why, why_size);
     return good;
 }

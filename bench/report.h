@@ -1,5 +1,6 @@
 /* What a run leaves behind: tables on stdout, and in --out DIR summary.json, report.html (one file,
- * no network), latency.hgrm, latency.hlog, timeline.csv. */
+ * no network), latency.hgrm, latency.hlog, timeline.csv,
+ * and confirmed.txt, the bookings that clients were told are confirmed. */
 #ifndef HOLDFAST_BENCH_REPORT_H
 #define HOLDFAST_BENCH_REPORT_H
 

@@ -32,7 +32,9 @@ struct run {
     struct meter meter;
     struct run_figure figures[RUN_FIGURES_MAX];
     size_t figure_count;
-    bool interrupted;        /* SIGINT: finish at once, the report is still written */
+    bool interrupted; /* SIGINT: finish at once, the report is still written */
+    struct buf
+        confirmed; /* booking ids that were told confirmed, a line each: for the audit's I2 */
     double generator_lag_ms; /* the worst delay between an intended instant and its sending that was
                                 our own */
 };
