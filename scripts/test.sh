@@ -57,7 +57,7 @@ test_prepare() {
     local groups=(stack)
     ui_head "holdfast: the tests of $ROOT"
     stack_lock
-    case $1 in *' browser '*) groups+=(browser) ;; *' unit '*) groups+=(node) ;; esac
+    case $1 in *' browser '*) groups+=(browser) ;; *' unit '* | *' e2e '*) groups+=(node) ;; esac
     packages_ensure "${groups[@]}"
     case $1 in *' integration '* | *' e2e '* | *' browser '*) kafka_install ;; esac
     build_ensure
@@ -135,7 +135,7 @@ test_logs_keep() {
 test_suites_on_stack() {
     local line
     while IFS= read -r line; do export "${line?}"; done <"$HOLDFAST_STATE/env"
-    test_meson "$1" e2e
+    case $1 in *' e2e '*) test_node "$LOGS/e2e.tap" "$ROOT"/tests/e2e/*.test.mjs ;; esac
     case $1 in *' browser '*) test_browser ;; esac
     unset "${!PG@}"
 }
