@@ -36,7 +36,7 @@ daemon_argv() {
     case $name in
     paysim) ARGV+=(--webhook-url "http://127.0.0.1:$GATEWAY_PORT/v1/payments/webhooks/sim" --journal "$STATE/paysim.journal") ;;
     waitroom*)
-        ARGV+=(--redis "127.0.0.1:$REDIS_PORT" --database "$DATABASE" --kafka "127.0.0.1:$KAFKA_PORT"
+        ARGV+=(--redis "127.0.0.1:$REDIS_PORT" --database "$DATABASE"
             --ticket-keys "$STATE/ticket-keys" --pass-key "$STATE/pass-key.pem" --public-url "$PUBLIC_URL" --web-root "$ROOT/web")
         ;;
     engine*)

@@ -21,7 +21,7 @@ haproxy_config() {
     GATEWAY_CONNS=${HOLDFAST_GATEWAY_CONNS:-$GATEWAY_MAXCONN}
     local -A servers=()
     daemons_each haproxy_collect
-    WAITROOM_SERVERS=${servers[waitroom]} ENGINE_SERVERS=${servers[engine]} SEATMAP_SERVERS=${servers[seatmap-ws]}
+    WAITROOM_SERVERS=${servers[waitroom]:-} ENGINE_SERVERS=${servers[engine]:-} SEATMAP_SERVERS=${servers[seatmap-ws]:-}
     write_config "$ROOT/deploy/haproxy.cfg.in" "$CONF/haproxy.cfg"
     haproxy -c -q -f "$CONF/haproxy.cfg" >"$LOGS/haproxy-check.log" 2>&1 ||
         { cat "$LOGS/haproxy-check.log" >&2; die 'HAProxy refuses its configuration' "look at $CONF/haproxy.cfg"; }
