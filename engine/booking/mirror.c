@@ -8,6 +8,7 @@
 #include "engine/booking/booking_lua.h"
 #include "engine/booking/scripts.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -101,15 +102,22 @@ static void finish(struct mirror_job *job, enum status status)
     timer_close(&job->pause, pause_closed_cb);
 }
 
-void mirror_free(struct mirror *m)
+void mirror_stop(struct mirror *m)
 {
     struct mirror_job *job;
     size_t cursor = 0;
 
+    while ((job = map_next(&m->jobs, &cursor))) {
+        if (uv_is_active((uv_handle_t *)&job->pause.uv))
+            finish(job, STATUS_CANCELED);
+    }
+}
+
+void mirror_free(struct mirror *m)
+{
     if (!m)
         return;
-    while ((job = map_next(&m->jobs, &cursor)))
-        finish(job, STATUS_CANCELED);
+    assert(m->jobs.len == 0);
     map_free(&m->jobs);
     script_free(&m->begin);
     script_free(&m->load);

@@ -20,7 +20,8 @@ struct mirror_wait {
 
 /* `kv` and `db` are borrowed. */
 struct mirror *mirror_new(struct loop *l, struct kv *kv, struct db *db);
-void mirror_free(struct mirror *m); /* completes what waits with CANCELED, inside the call; kv and db must be closed before */
+void mirror_stop(struct mirror *m); /* what only waits completes with CANCELED, inside the call; what is under way when kv and db are closed */
+void mirror_free(struct mirror *m); /* after it was stopped, kv and db are closed and the loop has turned */
 
 /* Called after every rebuild that this process has made: whoever publishes snapshots wants to know. */
 void mirror_on_rebuilt(struct mirror *m, void (*fn)(void *ctx, uint64_t event_id), void *ctx);

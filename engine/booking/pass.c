@@ -86,25 +86,25 @@ static void forget(struct passes *p, struct known_pass *known)
     mem_free(known);
 }
 
-static void freed_cb(struct timer *t)
+void passes_stop(struct passes *p)
 {
-    mem_free(container_of(t, struct passes, retry));
+    p->url = NULL; /* no more fetches */
+    turn_end_cancel(&p->end);
+    timer_close(&p->retry, NULL);
+    answer(&p->waits, STATUS_CANCELED);
+    answer(&p->answered, STATUS_CANCELED);
 }
 
 void passes_free(struct passes *p)
 {
     if (!p)
         return;
-    turn_end_cancel(&p->end);
-    answer(&p->waits, STATUS_CANCELED);
-    answer(&p->answered, STATUS_CANCELED);
     while (!list_empty(&p->known_list))
         forget(p, list_entry(p->known_list.next, struct known_pass, link));
     map_free(&p->known);
     if (p->keys)
         jwt_keys_free(p->keys);
-    p->keys = NULL;
-    timer_close(&p->retry, freed_cb);
+    mem_free(p);
 }
 
 bool passes_ready(struct passes *p, const char **ret_why)
@@ -139,7 +139,7 @@ static void fetch_cb(struct http_fetch *fetch, enum status status)
     if (status == STATUS_OK)
         status = take_keys(p);
     http_fetch_release(fetch);
-    if (status != STATUS_OK && status != STATUS_CANCELED) {
+    if (status != STATUS_OK && p->url) {
         log_warn("pass", "keys could not be fetched", log_str("url", p->url), log_status(status));
         if (!p->keys)
             timer_start(&p->retry, RETRY_MS, 0);

@@ -26,7 +26,8 @@ struct pass_wait {
 
 /* `client` (borrowed) fetches `jwks_url`, which may be NULL: then every pass is UNKNOWN. Starts fetching at once. `remember`: how many checked passes are kept. */
 struct passes *passes_new(struct loop *l, struct http_client *client, const char *jwks_url, size_t remember);
-void passes_free(struct passes *p); /* close the client before; what waits completes with CANCELED inside the call */
+void passes_stop(struct passes *p); /* what waits completes with CANCELED, inside the call */
+void passes_free(struct passes *p); /* after it was stopped, the client is freed and the loop has turned */
 bool passes_ready(struct passes *p, const char **ret_why);
 
 /* Looks at a pass for an event. Never waits: PASS_UNKNOWN asks for passes_refresh. Claims are filled for VALID and EXPIRED. */

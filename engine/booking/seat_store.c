@@ -36,6 +36,11 @@ struct seat_store *seat_store_new(struct loop *l, struct kv *kv, struct db *db)
     return s;
 }
 
+void seat_store_stop(struct seat_store *s)
+{
+    mirror_stop(s->mirror);
+}
+
 void seat_store_free(struct seat_store *s)
 {
     if (!s)

@@ -95,7 +95,8 @@ struct hold_call {
 
 /* `kv` and `db` are borrowed. */
 struct seat_store *seat_store_new(struct loop *l, struct kv *kv, struct db *db);
-void seat_store_free(struct seat_store *s); /* completes what waits for the mirror with CANCELED; close kv first */
+void seat_store_stop(struct seat_store *s); /* calls that wait for a mirror complete with CANCELED, inside the call; the others when kv is closed */
+void seat_store_free(struct seat_store *s); /* after it was stopped, kv and db are closed and the loop has turned */
 struct mirror *seat_store_mirror(struct seat_store *s);
 
 /* A new id for a hold of this event. */
