@@ -1,0 +1,192 @@
+/* The booking server: events, holds, bookings, the relay of the news. */
+#include "engine/base/mem.h"
+#include "engine/booking/event_admin_api.h"
+#include "engine/booking/event_api.h"
+#include "engine/booking/hold_api.h"
+#include "engine/booking/mirror.h"
+#include "engine/booking/sweeper.h"
+#include "engine/net/daemon.h"
+#include "engine/store/bus_rdkafka.h"
+#include "engine/store/db_pq.h"
+#include "engine/store/kv_redis.h"
+
+#include <stdio.h>
+
+struct engine_settings {
+    struct daemon_settings daemon;
+    const char *redis, *database, *kafka, *jwks_url;
+    int64_t database_connections, events, passes;
+};
+
+#define OPTION_STR(option, field, fallback, is_secret, help)                                       \
+    {option, CONFIG_STR, offsetof(struct engine_settings, field), fallback, 0, 0, is_secret, help}
+#define OPTION_INT(option, field, fallback, low, high, help)                                       \
+    {option, CONFIG_INT, offsetof(struct engine_settings, field), fallback, low, high, false, help}
+
+static const struct config_option options[] = {
+    DAEMON_OPTIONS(struct engine_settings, daemon, "8082", "9082"),
+    OPTION_STR("redis", redis, "127.0.0.1:6379", false, "host:port of Redis"),
+    OPTION_STR("database", database, "", true, "libpq connection string of PostgreSQL"),
+    OPTION_STR("kafka", kafka, NULL, false, "bootstrap servers of Kafka; none: no news are sent by this process"),
+    OPTION_STR("jwks-url", jwks_url, NULL, false, "where the public keys of the passes are; none: no pass is accepted"),
+    OPTION_INT("database-connections", database_connections, "8", 1, 1000, "connections to PostgreSQL"),
+    OPTION_INT("events", events, "1024", 1, 100000, "events kept in memory at most"),
+    OPTION_INT("passes", passes, "65536", 16, 10000000, "checked passes remembered at most"),
+};
+
+struct program {
+    struct config config;
+    struct engine_settings settings;
+    struct daemon daemon;
+    struct engine engine;
+    struct bus *bus; /* NULL: none */
+    struct http_client *jwks;
+    struct sweeper *sweeper;
+    struct metric_group metrics;
+    struct daemon_check checks[4];
+    bool relay_stopped;
+};
+
+/* ---- readiness ---- */
+
+static bool redis_ready(void *ctx, const char **ret_why)
+{
+    return kv_ready(ctx, ret_why);
+}
+
+static bool postgres_ready(void *ctx, const char **ret_why)
+{
+    return db_ready(ctx, ret_why);
+}
+
+static bool keys_ready(void *ctx, const char **ret_why)
+{
+    return passes_ready(ctx, ret_why);
+}
+
+static void add_checks(struct program *p)
+{
+    p->checks[0] = (struct daemon_check){.name = "redis", .ready = redis_ready, .ctx = p->engine.kv};
+    p->checks[1] = (struct daemon_check){.name = "postgresql", .ready = postgres_ready, .ctx = p->engine.db};
+    p->checks[2] = (struct daemon_check){.name = "pass keys", .ready = keys_ready, .ctx = p->engine.passes};
+    for (size_t i = 0; i < 3; i++)
+        daemon_check_add(&p->daemon, &p->checks[i]);
+}
+
+/* ---- life ---- */
+
+static void open_stores(struct program *p)
+{
+    struct engine *e = &p->engine;
+    struct metric_page *page = &p->daemon.metrics;
+    const struct db_pq_options postgres = {
+        .conninfo = p->settings.database, .connections = (size_t)p->settings.database_connections, .application = "holdfast-engine"};
+
+    e->loop = &p->daemon.loop;
+    e->kv = kv_redis_new(e->loop, &(struct kv_redis_options){.address = p->settings.redis});
+    e->db = db_pq_new(e->loop, &postgres);
+    metric_page_add(page, kv_redis_metrics(e->kv));
+    metric_page_add(page, db_pq_metrics(e->db));
+    if (p->settings.kafka && *p->settings.kafka) {
+        p->bus = bus_rdkafka_new(e->loop, &(struct bus_rdkafka_options){.brokers = p->settings.kafka, .client_id = "holdfast-engine", .producer = true});
+        metric_page_add(page, bus_rdkafka_metrics(p->bus));
+    }
+}
+
+static void wake_cb(void *ctx, uint64_t event_id)
+{
+    engine_changed(ctx, event_id);
+}
+
+static void open_engine(struct program *p)
+{
+    struct engine *e = &p->engine;
+
+    open_stores(p);
+    rng_seed_random(&e->rng);
+    e->seats = seat_store_new(e->loop, e->kv, e->db);
+    mirror_on_rebuilt(seat_store_mirror(e->seats), wake_cb, e);
+    e->events = event_cache_new(e->loop, e->db, (size_t)p->settings.events);
+    e->views = views_new(e->loop, e->seats);
+    p->jwks = http_client_new(e->loop, "jwks");
+    e->passes = passes_new(e->loop, p->jwks, p->settings.jwks_url, (size_t)p->settings.passes);
+    if (p->bus) {
+        e->relay = relay_new(e->loop, e->kv, e->db, p->bus, e->seats);
+        metric_page_add(&p->daemon.metrics, relay_metrics(e->relay));
+    }
+    p->metrics = (struct metric_group){.descs = seats_metric_descs, .count = seats_metric_count, .base = &e->metrics};
+    metric_page_add(&p->daemon.metrics, &p->metrics);
+    metric_page_add(&p->daemon.metrics, http_client_metrics(p->jwks));
+    hold_api_init(e, (size_t)p->settings.daemon.requests);
+    hold_api_routes(&p->daemon.router, e);
+    event_api_routes(&p->daemon.router, e);
+    event_admin_api_routes(&p->daemon.ops_router, e);
+    p->sweeper = sweeper_new(e);
+    add_checks(p);
+}
+
+static void relay_stopped_cb(void *ctx)
+{
+    ((struct program *)ctx)->relay_stopped = true;
+}
+
+/* What waits ends first, then the stores complete what is under way while daemon_free runs the loop for the last time; only then the rest may go. */
+static void close_engine(struct program *p)
+{
+    struct engine *e = &p->engine;
+
+    if (e->relay) {
+        relay_stop(e->relay, relay_stopped_cb, p);
+        while (!p->relay_stopped)
+            loop_turn(e->loop, true);
+    }
+    sweeper_stop(p->sweeper);
+    passes_stop(e->passes);
+    seat_store_stop(e->seats);
+    metric_group_free(&p->metrics);
+    http_client_free(p->jwks);
+    kv_close(e->kv);
+    db_close(e->db);
+    if (p->bus)
+        bus_close(p->bus);
+    daemon_free(&p->daemon);
+    sweeper_free(p->sweeper);
+    if (e->relay)
+        relay_free(e->relay);
+    views_free(e->views);
+    event_cache_free(e->events);
+    passes_free(e->passes);
+    seat_store_free(e->seats);
+    hold_api_free(e);
+}
+
+static int run(struct program *p)
+{
+    int code;
+
+    daemon_init(&p->daemon, "engine", &p->settings.daemon);
+    open_engine(p);
+    code = daemon_run(&p->daemon);
+    close_engine(p);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct program p;
+    int code;
+
+    p.config = (struct config){.program = "engine",
+                               .summary = "the booking server: events, holds, bookings",
+                               .options = options,
+                               .count = array_len(options),
+                               .target = &p.settings};
+    switch (config_load(&p.config, argc, argv)) {
+    case CONFIG_DONE: return 0;
+    case CONFIG_WRONG: return 2;
+    case CONFIG_RUN: break;
+    }
+    code = run(&p);
+    config_free(&p.config);
+    return code;
+}
