@@ -50,12 +50,12 @@ struct mirror_job {
 /* Everything a mirror is made of, in one snapshot taken after mirror_begin. */
 static const struct db_statement read_truth = {
     .name = "mirror_read_truth",
-    .text = "WITH raised AS (UPDATE event SET epoch = epoch + 1 WHERE event_id = $1 RETURNING epoch, seat_count)"
+    .text = "WITH raised AS (UPDATE event SET epoch = greatest(epoch, $2::int) + 1 WHERE event_id = $1 RETURNING epoch, seat_count)"
             " SELECT raised.epoch, raised.seat_count, s.state, s.versions FROM raised,"
             " (SELECT string_agg(status::text, '' ORDER BY seat) AS state,"
             " string_agg(lpad(to_hex(version), 8, '0'), '' ORDER BY seat) AS versions"
             " FROM event_seat WHERE event_id = $1) s",
-    .params = 1,
+    .params = 2,
 };
 
 struct mirror *mirror_new(struct loop *l, struct kv *kv, struct db *db)
@@ -200,12 +200,16 @@ static void read_cb(struct db_request *request, enum status status, const struct
 static void begin_cb(struct kv_request *request, enum status status, const struct kv_reply *reply)
 {
     struct mirror_job *job = container_of(request, struct mirror_job, kv);
-    struct slice id = slice_str(job->id);
+    struct slice words = status == STATUS_OK ? reply->str : SLICE_NONE;
+    struct slice params[2] = {slice_str(job->id)};
     char what = status == STATUS_OK && reply->str.len ? reply->str.at[0] : '?';
 
     if (status == STATUS_OK && what == 'G') {
+        slice_cut(&words, ' ');
+        slice_cut(&words, ' ');
+        params[1] = words;
         job->db.cb = read_cb;
-        status = db_query(job->mirror->db, &job->db, &read_truth, &id, left_ms(job));
+        status = db_query(job->mirror->db, &job->db, &read_truth, params, left_ms(job));
         if (status != STATUS_OK)
             finish(job, status);
     } else if (status == STATUS_OK && what == 'B') {

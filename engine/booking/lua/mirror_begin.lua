@@ -1,8 +1,8 @@
 -- Starts a rebuild: from here on every script answers NOMIRROR, so no mark can be lost in what is about to be overwritten.
 --
 -- ARGV  2 token  3 '1': also when the mirror is valid
--- Reply G (ours to build) | V (it is valid) | B (another is at it)
--- Cost  3 calls.
+-- Reply G <now> <epoch of what is here> (ours to build) | V (it is valid) | B (another is at it)
+-- Cost  5 calls.
 if ARGV[3] ~= '1' then
     if redis.call('GET', e .. ':run') == ARGV[1] then
         return 'V 0'
@@ -13,4 +13,14 @@ if ARGV[3] ~= '1' then
 end
 redis.call('SET', e .. ':rebuild', ARGV[2], 'PX', 15000)
 redis.call('DEL', e .. ':run')
-return 'G 0'
+-- The new epoch has to be above everything that was ever logged here, even if PostgreSQL came from a backup.
+local rev = tonumber(redis.call('GET', e .. ':rev') or 0)
+if redis.call('EXISTS', e .. ':log') == 1 then
+    local info = redis.call('XINFO', 'STREAM', e .. ':log')
+    for i = 1, #info, 2 do
+        if info[i] == 'last-generated-id' then
+            rev = math.max(rev, tonumber(string.match(info[i + 1], '^%d+')))
+        end
+    end
+end
+return 'G 0 ' .. math.floor(rev / 2 ^ 40)
