@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -81,6 +82,22 @@ bool bare_start(struct bare *b, struct slice answer)
         serve(listener, answer);
     close(listener);
     return b->pid > 0;
+}
+
+double bare_cpu_seconds(const struct bare *b)
+{
+    unsigned long user = 0, system = 0;
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)b->pid);
+    FILE *f = fopen(path, "re");
+    if (f) {
+        if (fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                   &system) != 2)
+            user = system = 0;
+        fclose(f);
+    }
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
 void bare_stop(struct bare *b)

@@ -15,5 +15,6 @@ struct bare {
 /* Forks; `answer` (head and body, complete) is what it sends. False with errno. */
 bool bare_start(struct bare *b, struct slice answer);
 void bare_stop(struct bare *b);
+double bare_cpu_seconds(const struct bare *b); /* used so far */
 
 #endif

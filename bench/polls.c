@@ -19,7 +19,13 @@
 enum { STEP_HOLDFAST, STEP_BARE };
 static const char *const step_names[] = {"poll", "bare", NULL};
 
-enum { CONNECTIONS_MAX = 256, ANSWER_MAX = 64 * 1024, EVENTS = 256 };
+enum {
+    CONNECTIONS_MAX = 256,
+    ANSWER_MAX = 64 * 1024,
+    EVENTS = 256,
+    RUNS_MAX = 100,
+    METRICS_MAX = 1024 * 1024
+};
 
 struct target {
     struct sockaddr_in address;
@@ -172,35 +178,92 @@ static double median(double *values, size_t count)
     return values[count / 2];
 }
 
+/* The processor time a daemon has used, from its /metrics; -1 when that cannot be read. */
+static double daemon_cpu_seconds(const char *ops_url)
+{
+    static const char request[] =
+        "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    struct sockaddr_in address;
+    char *page = malloc(METRICS_MAX);
+    size_t len = 0;
+    double seconds = -1;
+    int fd = read_address(ops_url, &address) ? connect_to(&address) : -1;
+
+    if (fd >= 0 && send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0) {
+        for (ssize_t got;
+             len < METRICS_MAX - 1 && (got = recv(fd, page + len, METRICS_MAX - 1 - len, 0)) > 0;)
+            len += (size_t)got;
+        page[len] = 0;
+        const char *line = strstr(page, "\nprocess_cpu_seconds_total ");
+        seconds = line ? strtod(line + strlen("\nprocess_cpu_seconds_total "), NULL) : -1;
+    }
+    if (fd >= 0)
+        close(fd);
+    free(page);
+    return seconds;
+}
+
+/* One side's runs. */
+struct side {
+    double rates[RUNS_MAX],
+        cpu_us[RUNS_MAX]; /* requests a second; processor microseconds a request */
+};
+
+static bool measure(struct run *run, const struct target *t, const struct bare *bare,
+                    size_t connections, int64_t ms, struct side *side, size_t n)
+{
+    const char *ops_url = run->options->waitroom_ops_url;
+    uint64_t count = run->meter.steps[t->step].latency.total;
+    double cpu = bare ? bare_cpu_seconds(bare) : daemon_cpu_seconds(ops_url);
+
+    side->rates[n] = load(run, t, connections, ms);
+    count = run->meter.steps[t->step].latency.total - count;
+    double used = (bare ? bare_cpu_seconds(bare) : daemon_cpu_seconds(ops_url)) - cpu;
+    side->cpu_us[n] = cpu < 0 || !count ? 0 : used * 1e6 / (double)count;
+    return side->rates[n] > 0;
+}
+
+static void polls_figures(struct run *run, struct side *ours, struct side *theirs, double *ratios,
+                          size_t n)
+{
+    double our_cpu = median(ours->cpu_us, n), their_cpu = median(theirs->cpu_us, n);
+
+    run_figure(run, "waitroom requests/s", median(ours->rates, n), "1/s");
+    run_figure(run, "bare epoll requests/s", median(theirs->rates, n), "1/s");
+    run_figure(run, "ratio", median(ratios, n), "");
+    if (our_cpu > 0 && their_cpu > 0) {
+        run_figure(run, "waitroom cpu/request", our_cpu, "us");
+        run_figure(run, "bare epoll cpu/request", their_cpu, "us");
+        run_figure(run, "cpu ratio", their_cpu / our_cpu, "");
+    }
+}
+
 static enum bench_exit compare(struct run *run, const struct target *holdfast,
-                               const struct target *bare)
+                               const struct target *bare, const struct bare *server)
 {
     const struct bench_options *o = run->options;
-    size_t connections = o->connections < 64 ? (size_t)o->connections : 64;
+    size_t connections = o->connections < 64 ? (size_t)o->connections : 64, n = 0;
     int64_t ms = (o->duration_s ? o->duration_s : 2) * 1000;
-    double ours[100], theirs[100], ratios[100];
-    size_t runs = (size_t)o->runs, n = 0;
+    struct side ours, theirs;
+    double ratios[RUNS_MAX];
 
-    for (; n < runs && !run->interrupted; n++) {
-        ours[n] = load(run, holdfast, connections, ms);
-        theirs[n] = load(run, bare, connections, ms);
-        if (ours[n] <= 0 || theirs[n] <= 0) {
+    for (; n < (size_t)o->runs && !run->interrupted; n++) {
+        if (!measure(run, holdfast, NULL, connections, ms, &ours, n) ||
+            !measure(run, bare, server, connections, ms, &theirs, n)) {
             fprintf(stderr,
                     "bench: a connection broke; is the waiting room up and not limiting?\n");
             return BENCH_GENERATOR;
         }
-        ratios[n] = ours[n] / theirs[n];
-        progress_say(now_ns(), "run %zu of %zu: waitroom %.0f/s, bare epoll %.0f/s, ratio %.2f",
-                     n + 1, runs, ours[n], theirs[n], ratios[n]);
+        ratios[n] = ours.rates[n] / theirs.rates[n];
+        progress_say(now_ns(), "run %zu of %lld: waitroom %.0f/s, bare epoll %.0f/s, ratio %.2f",
+                     n + 1, (long long)o->runs, ours.rates[n], theirs.rates[n], ratios[n]);
     }
     progress_end();
     if (n == 0)
         return BENCH_INTERRUPTED;
     run_figure(run, "connections", (double)connections, "");
     run_figure(run, "answer bytes", (double)holdfast->answer_len, "");
-    run_figure(run, "waitroom requests/s", median(ours, n), "1/s");
-    run_figure(run, "bare epoll requests/s", median(theirs, n), "1/s");
-    run_figure(run, "ratio", median(ratios, n), "");
+    polls_figures(run, &ours, &theirs, ratios, n);
     return run->interrupted ? BENCH_INTERRUPTED : BENCH_OK;
 }
 
@@ -235,7 +298,7 @@ static enum bench_exit run_polls(struct run *run)
     }
     theirs.address.sin_port = htons(bare.port);
     theirs.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    enum bench_exit code = compare(run, &ours, &theirs);
+    enum bench_exit code = compare(run, &ours, &theirs, &bare);
     run_figure(run, "generator cpu", cpu_seconds() - cpu, "s");
     bare_stop(&bare);
     free(answer);

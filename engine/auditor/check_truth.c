@@ -50,11 +50,11 @@ static const struct check checks[] = {
           "'cancelled', 'refunded') AND " SCOPE(
               "b.event_id") " AND NOT EXISTS (SELECT FROM ticket t WHERE t.event_id = b.event_id "
                             "AND t.booking_id = b.booking_id AND t.seat = n)"),
-    CHECK(I3, "audit_booking_without_key",
-          "SELECT 'event ' || event_id || ' booking ' || booking_id || ': no request: empty key or "
-          "principal' FROM booking"
-          " WHERE " SCOPE("event_id") " AND (idem_key = '' OR principal = '' OR "
-                                      "octet_length(fingerprint) <> 32)"),
+    CHECK(I3, "audit_booking_without_hold",
+          "SELECT 'event ' || event_id || ' booking ' || booking_id || ': no hold was behind it' "
+          "FROM booking"
+          " WHERE " SCOPE("event_id") " AND (hold_id = '' OR fence <= 0 OR (state = 'confirmed' "
+                                      "AND confirmed_at IS NULL))"),
     CHECK(I5, "audit_money",
           "SELECT 'event ' || b.event_id || ' booking ' || b.booking_id || ' (' || b.state || '): "
           "captured ' || coalesce(p.captured, 0) ||"
@@ -87,9 +87,10 @@ static const struct db_statement how_many = {
         "event_id") "), (SELECT count(*) FROM booking WHERE " SCOPE("event_id") "), (SELECT "
                                                                                 "count(*) FROM "
                                                                                 "ticket "
-                                                                                "WHERE " SCOPE("eve"
-                                                                                               "nt_"
-                                                                                               "id") ")",
+                                                                                "WHERE " SCOPE(
+                                                                                    "eve"
+                                                                                    "nt_"
+                                                                                    "id") ")",
     .params = 1,
     .read_only = true,
 };
