@@ -106,53 +106,14 @@ bool ws_reader_at_rest(const struct ws_reader *r)
            r->given == r->used && r->input.len == 0;
 }
 
-/* ---- text ---- */
-
-/* How many bytes follow the first one, and the bounds of the second (RFC 3629 section 4, UTF8-2 to UTF8-4); -1 when it cannot be a first byte. */
-static int utf8_tail(uint8_t first, uint8_t *ret_low, uint8_t *ret_high)
+static bool utf8_ok(struct slice s)
 {
-    *ret_low = 0x80;
-    *ret_high = 0xbf;
-    if (first >= 0xc2 && first <= 0xdf)
-        return 1;
-    if (first >= 0xe0 && first <= 0xef) {
-        if (first == 0xe0)
-            *ret_low = 0xa0;
-        if (first == 0xed)
-            *ret_high = 0x9f;
-        return 2;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        if (first == 0xf0)
-            *ret_low = 0x90;
-        if (first == 0xf4)
-            *ret_high = 0x8f;
-        return 3;
-    }
-    return -1;
-}
+    while (s.len > 0) {
+        size_t step = slice_utf8(s);
 
-bool utf8_ok(struct slice s)
-{
-    const uint8_t *at = (const uint8_t *)s.at;
-    size_t i = 0;
-
-    while (i < s.len) {
-        uint8_t low, high;
-        int tail;
-
-        if (at[i] < 0x80) {
-            i++;
-            continue;
-        }
-        tail = utf8_tail(at[i], &low, &high);
-        if (tail < 0 || s.len - i <= (size_t)tail || at[i + 1] < low || at[i + 1] > high)
+        if (step == 0)
             return false;
-        for (int k = 2; k <= tail; k++) {
-            if ((at[i + (size_t)k] & 0xc0) != 0x80)
-                return false;
-        }
-        i += (size_t)tail + 1;
+        s = slice_of(s.at + step, s.len - step);
     }
     return true;
 }

@@ -36,7 +36,4 @@ uint16_t ws_reader_feed(struct ws_reader *r, struct slice bytes, size_t message_
 /* No frame and no message is half read. */
 bool ws_reader_at_rest(const struct ws_reader *r);
 
-/* RFC 3629, section 4: no surrogates, no overlong forms. */
-bool utf8_ok(struct slice s);
-
 #endif

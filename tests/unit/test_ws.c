@@ -1,7 +1,6 @@
 /* WebSockets of the server over real sockets; the client's side is written out by hand. */
 #include "engine/net/http_server.h"
 #include "engine/net/ws.h"
-#include "engine/net/ws_reader.h"
 #include "tests/lib/leaks.h"
 #include "tests/lib/until.h"
 #include "tests/lib/wire.h"
@@ -584,17 +583,4 @@ Test(ws, a_drain_spreads_the_closes)
         wire_close(&w[i]);
     buf_free(&reason);
     end(&f);
-}
-
-Test(ws, utf8)
-{
-    static const char *const good[] = {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
-                                       "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "a\xc3\xa9z"};
-    static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2z", "\xe0\x9f\xbf", "\xe0\xa0", "\xed\xa0\x80",
-                                      "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xe1\x80z"};
-
-    for (size_t i = 0; i < array_len(good); i++)
-        cr_assert(utf8_ok(slice_str(good[i])), "%zu", i);
-    for (size_t i = 0; i < array_len(bad); i++)
-        cr_assert_not(utf8_ok(slice_str(bad[i])), "%zu", i);
 }
