@@ -72,7 +72,7 @@ static void take_error(struct bus_client *c, rd_kafka_event_t *event)
         if (c->up)
             log_warn("kafka", "connection lost", log_str("why", rd_kafka_event_error_string(event)));
         set_up(c, false, rd_kafka_event_error_string(event));
-    } else if (err == RD_KAFKA_RESP_ERR__FATAL) {
+    } else if (rd_kafka_event_error_is_fatal(event)) {
         log_error("kafka", "fatal", log_str("why", rd_kafka_event_error_string(event)));
     } else if (!c->up) {
         set_up(c, false, rd_kafka_event_error_string(event));

@@ -32,11 +32,12 @@ struct bus_rdkafka {
     size_t queue_max;
     unsigned message_ms;
     bool closing;
-    struct producer *producer; /* NULL: this bus only reads */
+    bool produces;             /* else it only reads */
+    struct producer *producer; /* NULL: lost, a new one comes */
     struct list sends;         /* struct bus_send, with librdkafka */
     struct list refused;       /* struct bus_send that librdkafka never takes, to be told at the end of the turn */
     struct turn_end tell_refused;
-    struct timer look; /* keeps the gauge */
+    struct timer look; /* every second: keeps the gauge, makes a lost producer anew */
     struct list feeds; /* struct feed_link */
     int alive;         /* producers, feeds, the timer */
     struct bus_rdkafka_metrics metrics;
@@ -101,18 +102,13 @@ static enum status status_of(rd_kafka_resp_err_t err)
 
 /* ---- the producer ---- */
 
-static struct producer *producer_new(struct bus_rdkafka *b);
-
-/* An idempotent producer that lost count of its messages is of no use any more. What it had is not known to have arrived. */
-static void replace_producer(struct bus_rdkafka *b)
+/* An idempotent producer that lost count of its messages, or was refused its id, is of no use any more: another follows within a second (look). What it had
+ * is not known to have arrived. */
+static void lose_producer(struct bus_rdkafka *b)
 {
-    struct list lost;
-
-    list_init(&lost);
-    list_splice(&lost, &b->sends);
     bus_client_close(&b->producer->client);
-    b->producer = producer_new(b);
-    complete_all(b, &lost, STATUS_UNAVAILABLE);
+    b->producer = NULL;
+    complete_all(b, &b->sends, STATUS_UNAVAILABLE);
 }
 
 static void take_reports(struct producer *p, rd_kafka_event_t *event)
@@ -133,7 +129,7 @@ static bool serve(struct bus_client *c)
     rd_kafka_event_t *event = NULL;
 
     for (int i = 0; i < EVENTS_A_TURN && !c->closing && (event = rd_kafka_queue_poll(c->main, 0)); i++) {
-        bool fatal = rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL;
+        bool fatal = rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR && rd_kafka_event_error_is_fatal(event);
 
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
             take_reports(p, event);
@@ -141,7 +137,7 @@ static bool serve(struct bus_client *c)
             bus_client_event(c, event);
         rd_kafka_event_destroy(event);
         if (fatal && !c->closing)
-            replace_producer(p->bus);
+            lose_producer(p->bus);
     }
     return event != NULL;
 }
@@ -229,14 +225,14 @@ static enum status rdkafka_send(struct bus *bus, struct bus_send *send, const ch
     struct bus_rdkafka *b = rdkafka_of(bus);
     rd_kafka_resp_err_t err;
 
-    assert(b->producer || b->closing); /* options.producer */
-    if (b->closing)
+    assert(b->produces);
+    if (!b->producer)
         return STATUS_UNAVAILABLE;
     err = produce(b, send, topic, key, payload, make_headers(headers, header_count));
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return STATUS_OVERLOADED;
     if (err && status_of(err) != STATUS_INVALID)
-        return STATUS_UNAVAILABLE; /* fatal: the event of it replaces the producer */
+        return STATUS_UNAVAILABLE; /* fatal: the event of it is on its way */
     send->bus = bus;
     b->metrics.kafka_queued++;
     list_push_back(err ? &b->refused : &b->sends, &send->link);
@@ -292,6 +288,11 @@ static bool rdkafka_ready(struct bus *bus, const char **ret_why)
     struct bus_rdkafka *b = rdkafka_of(bus);
     const struct bus_client *down = b->producer && !b->producer->client.up ? &b->producer->client : NULL;
 
+    if (b->produces && !b->producer) {
+        if (ret_why)
+            *ret_why = "kafka: the producer was refused";
+        return false;
+    }
     list_for_each(link, &b->feeds) {
         const struct bus_client *c = feed_run_client(list_entry(link, struct feed_link, link)->run);
 
@@ -306,6 +307,8 @@ static void look(struct timer *timer)
 {
     struct bus_rdkafka *b = container_of(timer, struct bus_rdkafka, look);
 
+    if (b->produces && !b->producer)
+        b->producer = producer_new(b);
     b->metrics.kafka_up = rdkafka_ready(&b->bus, NULL);
 }
 
@@ -357,7 +360,8 @@ struct bus *bus_rdkafka_new(struct loop *l, const struct bus_rdkafka_options *op
     timer_init(l, &b->look, look);
     timer_start(&b->look, 1000, 1000);
     b->alive = 1;
-    if (options->producer)
+    b->produces = options->producer;
+    if (b->produces)
         b->producer = producer_new(b);
     return &b->bus;
 }
