@@ -49,11 +49,16 @@ static void woken(uv_poll_t *poll, int status, int events)
     serve(c);
 }
 
+/* librdkafka writes only when the queue stops being empty. What was in it before, nobody would ever be told of: look once. */
 void bus_client_watch(struct bus_client *c, rd_kafka_queue_t *queue)
 {
     static const uint64_t one = 1;
+    ssize_t n;
 
     rd_kafka_queue_io_event_enable(queue, c->wake_fd, &one, sizeof(one));
+    n = write(c->wake_fd, &one, sizeof(one));
+    assert(n == sizeof(one));
+    (void)n;
 }
 
 /* ---- events ---- */
@@ -115,24 +120,26 @@ static void refuse(const char *why)
     abort();
 }
 
-static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
+static void set(rd_kafka_conf_t *conf, const struct bus_setting *s)
 {
     char why[256];
 
-    if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
+    if (rd_kafka_conf_set(conf, s->name, s->value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
         refuse(why);
 }
 
-static rd_kafka_conf_t *make_conf(const char *brokers, const char *client_id, const struct bus_setting *settings)
+static rd_kafka_conf_t *make_conf(rd_kafka_type_t type, const char *brokers, const char *client_id, const struct bus_setting *settings)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
-    set(conf, "bootstrap.servers", brokers);
-    set(conf, "client.id", client_id);
+    set(conf, &(struct bus_setting){"bootstrap.servers", brokers});
+    set(conf, &(struct bus_setting){"client.id", client_id});
     for (const struct bus_setting *s = common; s->name; s++)
-        set(conf, s->name, s->value);
+        set(conf, s);
     for (const struct bus_setting *s = settings; s->name; s++)
-        set(conf, s->name, s->value);
+        set(conf, s);
+    if (type == RD_KAFKA_CONSUMER) /* unknown before 2.2, which pauses a second when a queue is full */
+        rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10", NULL, 0);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
     return conf;
 }
@@ -149,7 +156,7 @@ void bus_client_open(struct bus_client *c, rd_kafka_type_t type, const char *bro
     (void)rc;
     uv_poll_start(&c->wake, UV_READABLE, woken);
     turn_end_init(&c->again, serve_again);
-    c->rk = rd_kafka_new(type, make_conf(brokers, client_id, settings), why, sizeof(why));
+    c->rk = rd_kafka_new(type, make_conf(type, brokers, client_id, settings), why, sizeof(why));
     if (!c->rk)
         refuse(why);
     rd_kafka_set_log_queue(c->rk, NULL); /* the main queue */

@@ -248,12 +248,12 @@ static void look_up(struct timer *timer)
 
 static const struct bus_client_ops client_ops = {.serve = serve, .before_destroy = give_back, .closed = client_closed};
 
-/* A message is handed on at once (wait), a fetch that found a full queue or an error comes back soon (backoff), and what waits for the loop is bounded. */
+/* A message is handed on at once (wait), a fetch that found a full queue or an error comes back soon (backoff), and what waits for the
+ * loop is bounded, generously, because of that pause (bus_client.c). */
 static const struct bus_setting settings[] = {
     {"fetch.wait.max.ms", "20"},
     {"fetch.error.backoff.ms", "50"},
-    {"queued.min.messages", "1000"},
-    {"queued.max.messages.kbytes", "16384"},
+    {"queued.max.messages.kbytes", "32768"},
     {"enable.partition.eof", "true"},
     {NULL, NULL},
 };
