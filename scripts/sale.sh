@@ -117,7 +117,7 @@ number() { in_range "$2" "$3" "$4" || die "$1 is '$2'" "give a number from $3 to
 # The stack, started if it is not all ready. A running one is not rebuilt: that is for up.
 stack_ensure() {
     WORKERS=1
-    if verb_status >/dev/null 2>&1 && part_running engine && part_running haproxy; then
+    if (verb_status) >/dev/null 2>&1 && part_running engine && part_running haproxy; then
         secrets_ensure
         stack_names
         return
@@ -151,7 +151,7 @@ verb_demo() {
     out=$STATE/bench/$(date +%Y%m%d-%H%M%S)-demo
     harness onsale --event "$event" --users "$fans" --out "$out" || code=$?
     ui_say "results: $out"
-    audit_run "$event" || code=$?
+    audit_run --confirmed "$out/confirmed.txt" "$event" || code=$?
     trap - INT TERM
     if [ -z "$STACK_WAS_UP" ]; then ui_say 'stopping the stack (--keep leaves it running)'; fi
     stack_return
