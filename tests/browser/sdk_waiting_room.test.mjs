@@ -16,10 +16,10 @@ function memory_store() {
 
 /** A queue whose state the test changes; calls are recorded. */
 function fake_queue(initial = {}) {
-  const queue = { serving: 100, number: 105, phase: 'open', calls: [], fail: {}, ...initial };
+  const queue = { serving: 100, number: 105, phase: 'open', poll_ms: 500, calls: [], fail: {}, ...initial };
   const own = () => ({
     number: queue.number, position: queue.number === null ? null : queue.number - queue.serving, phase: queue.phase,
-    etaSeconds: { low: 1, high: 9 }, nextPollMs: 500,
+    etaSeconds: { low: 1, high: 9 }, nextPollMs: queue.poll_ms,
   });
   queue.api = {
     async call(path, request = {}) {
@@ -35,7 +35,7 @@ function fake_queue(initial = {}) {
         case 'GET tickets/me': return reply(200, { ...own(), state: queue.number < queue.serving ? 'called' : 'waiting' });
         case 'POST passes': return queue.number < queue.serving
           ? reply(201, { pass: 'P', expiresAt: '2030-01-01T00:00:00.000Z' }) : reply(202, own());
-        default: return reply(200, { phase: queue.phase, serving: queue.serving, waiting: 9, nextPollMs: 500 });
+        default: return reply(200, { phase: queue.phase, serving: queue.serving, waiting: 9, nextPollMs: queue.poll_ms });
       }
     },
   };
@@ -77,7 +77,8 @@ test('people ahead never grow', () => {
 });
 
 test('joins, is told the place by the stream, and takes the pass when called', async () => {
-  const queue = fake_queue();
+  // Polls are too far apart to be what brings the news.
+  const queue = fake_queue({ poll_ms: 60_000 });
   const { room, seen, sockets, store, pass_store } = enter(queue);
   await until(() => room.view().ahead === 5);
   assert.equal(store.get('holdfast.place.7').ticket, 'T');
@@ -86,6 +87,7 @@ test('joins, is told the place by the stream, and takes the pass when called', a
   assert.equal(room.view().ahead, 2);
   push({ serving: 101, phase: 'open', waiting: 4 });
   assert.equal(room.view().ahead, 2, 'an older frame moves nothing back');
+  assert.equal(room.view().line.serving, 103);
   queue.serving = 106;
   push({ serving: 106, phase: 'open', waiting: 0 });
   await until(() => seen.pass !== null);
@@ -154,11 +156,12 @@ test('an invalid ticket is joined for again, under the same join id', async () =
   const first = enter(queue);
   await until(() => first.room.view().ahead === 5);
   first.room.close();
+  const { join_id } = first.store.get('holdfast.place.7');
   queue.calls.length = 0;
   queue.fail['GET tickets/me'] = new api_error('ticket_invalid', 'no', { status: 401 });
   const second = enter(queue, { store: first.store });
   await until(() => queue.calls.some(({ name }) => name === 'POST tickets'));
-  assert.equal(queue.calls.find(({ name }) => name === 'POST tickets').body.joinId, first.store.get('holdfast.place.7').join_id);
+  assert.equal(queue.calls.find(({ name }) => name === 'POST tickets').body.joinId, join_id);
   second.room.close();
 });
 

@@ -130,7 +130,8 @@ export function create_seat_states(handlers) {
     if (frame.to_rev <= rev) {
       return true;
     }
-    if (rev < 0 || frame.from_rev > rev) {
+    // Before the first snapshot rev is -1: every delta is ahead of it.
+    if (frame.from_rev > rev) {
       return false;
     }
     const changed = delta_unpack(frame, states.length);
