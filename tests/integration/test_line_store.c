@@ -467,6 +467,41 @@ Test(line_store, a_full_stop_is_a_full_stop, .init = open_stores, .fini = close_
         cr_assert_leq(turn_meter().serving, serving, "pressure 100 lets nobody in");
 }
 
+/* No time passes for the line: only what else gives credit counts. */
+static struct line turn_meter_without_time(void)
+{
+    server_redis(redis, "HSET {e7}:q:line at 9000000000000");
+    return turn_meter();
+}
+
+Test(line_store, credit_does_not_pile_up, .init = open_stores, .fini = close_stores)
+{
+    struct line_record record = record_of(600, 1000); /* ten a second */
+
+    setup_line(&record, 200);
+    for (int i = 0; i < 5; i++) {
+        server_redis(redis, "HSET {e7}:q:line at 1"); /* as if seconds had passed */
+        turn_meter();
+    }
+    join_many(1, 100);
+    turn_meter_without_time();
+    cr_assert_eq(meter().line.serving, 10, "a second's worth and no more");
+}
+
+Test(line_store, missed_turns_flow_back, .init = open_stores, .fini = close_stores)
+{
+    struct line_record record = record_of(600, 1000);
+
+    record.settings.claim_ms = 1000;
+    record.watermark = record.number_high = 8;
+    setup_line(&record, 200);
+    server_redis(redis, "HSET {e7}:q:line old_high 0");
+    join_many(1, 100);
+    cr_assert_eq(claim(3), CLAIM_NEW);
+    LOOP_UNTIL(&loop, turn_meter_without_time().settled == 8, 3000);
+    cr_assert_eq(meter().line.serving, 15, "seven did not come");
+}
+
 /* I9: numbers are unique, serving only moves forward, and admitted <= rate * t + burst, whatever two workers do in whatever order. */
 Test(line_store, random_schedules_keep_the_promises, .init = open_stores, .fini = close_stores)
 {
@@ -574,7 +609,9 @@ Test(line_store, absent_numbers_are_passed_over_without_charge, .init = open_sto
     back(700);
     next = (uint64_t)join(1);
     cr_assert_eq(next, 1000);
-    server_redis(redis, "HSET {e7}:q:line skip_at 1");
+    server_redis(redis, "HSET {e7}:q:line skip_at 1 carry 0");
+    turn_meter_without_time();
+    cr_assert_eq(meter().line.serving, 500, "up to the first who is there, who needs credit");
     LOOP_UNTIL(&loop, turn_meter().serving >= 1001, 3000);
     cr_assert_eq(claim(500), CLAIM_NEW);
     cr_assert_eq(claim(700), CLAIM_NEW);
