@@ -26,6 +26,8 @@ struct ledger_call {
     bool found;                /* there is such a queue, and the epoch was the current one where one was given */
     bool no_event;             /* put: there is no such event */
     struct line_record record; /* when found */
+    char (*sessions)[LINE_JTI_SIZE]; /* booked: owned by the caller afterwards, may be NULL */
+    size_t session_count;
     /* private */
     struct db_request db;
     void (*read)(struct ledger_call *call, const struct db_result *result);
@@ -41,7 +43,7 @@ enum status ledger_mark(struct db *db, struct ledger_call *c, uint64_t event_id,
 /* Makes or changes the queue. INVALID (SQLSTATE 23514): the times contradict each other. */
 enum status ledger_put(struct db *db, struct ledger_call *c, uint64_t event_id, const struct ledger_change *change) MUST_CHECK;
 enum status ledger_act(struct db *db, struct ledger_call *c, uint64_t event_id, enum ledger_act act) MUST_CHECK;
-/* found: a booking was made with the pass `jti`. */
-enum status ledger_has_booked(struct db *db, struct ledger_call *c, uint64_t event_id, const char *jti) MUST_CHECK;
+/* The sessions (jti) that ended with a booking and whose pass is still good, in c->sessions, for the caller to free. */
+enum status ledger_booked(struct db *db, struct ledger_call *c, uint64_t event_id) MUST_CHECK;
 
 #endif

@@ -22,7 +22,6 @@ struct line {
     uint32_t epoch;
     uint64_t first, next;      /* the line's numbers are first .. next-1 */
     uint64_t serving, settled; /* below serving: called; below settled: the time to claim is over */
-    uint64_t again;            /* below it, a pass may have been given before Redis was lost */
     uint64_t old_high;         /* numbers below it were given, or not, before Redis was lost; 0: it never was */
     uint64_t seq;              /* passes of the meter under this epoch */
     int64_t active, pressure;

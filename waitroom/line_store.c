@@ -11,6 +11,7 @@
 #define KEY_SIZE 80
 #define INT_SIZE 24
 #define RECOVER_MS "3000"
+#define SPENT_LIFE_MS "660000" /* the life of a pass, and some */
 #define BUCKET_LIFE_S "1209600" /* twice the life of a ticket */
 
 static struct kv_script script_meter = {.name = "line_meter", .source = lua_line_meter};
@@ -19,6 +20,7 @@ static struct kv_script script_settings = {.name = "line_settings", .source = lu
 static struct kv_script script_reserve = {.name = "line_reserve", .source = lua_line_reserve};
 static struct kv_script script_confirm = {.name = "line_confirm", .source = lua_line_confirm};
 static struct kv_script script_back = {.name = "line_back", .source = lua_line_back};
+static struct kv_script script_spent = {.name = "line_spent", .source = lua_line_spent};
 static struct kv_script script_join = {.name = "line_join", .source = lua_line_join};
 static struct kv_script script_claim = {.name = "line_claim", .source = lua_line_claim};
 
@@ -30,6 +32,7 @@ void line_store_init(void)
     kv_script_init(&script_reserve);
     kv_script_init(&script_confirm);
     kv_script_init(&script_back);
+    kv_script_init(&script_spent);
     kv_script_init(&script_join);
     kv_script_init(&script_claim);
 }
@@ -157,7 +160,6 @@ enum view_field {
     VIEW_PAUSED,
     VIEW_RESUME,
     VIEW_BORN,
-    VIEW_AGAIN,
     VIEW_OLD_HIGH,
     VIEW_PERSIST,
     VIEW_WANT,
@@ -193,7 +195,6 @@ static void read_meter(struct line_call *call, const struct kv_reply *r)
     line->next = u64_at(r, VIEW_NEXT);
     line->serving = u64_at(r, VIEW_SERVING);
     line->settled = u64_at(r, VIEW_SETTLED);
-    line->again = u64_at(r, VIEW_AGAIN);
     line->old_high = u64_at(r, VIEW_OLD_HIGH);
     line->seq = u64_at(r, VIEW_SEQ);
     line->active = int_at(r, VIEW_ACTIVE);
@@ -331,6 +332,24 @@ enum status line_store_confirm(struct kv *kv, struct line_call *c, uint64_t even
     add_int(&a, (int64_t)watermark);
     add_int(&a, (int64_t)settled);
     return submit(kv, c, &script_confirm, &a, read_accepted);
+}
+
+enum status line_store_spent(struct kv *kv, struct line_call *c, uint64_t event_id,
+                             const char (*sessions)[LINE_JTI_SIZE], size_t count)
+{
+    char text[LINE_SPENT_MAX][KEY_SIZE];
+    struct slice keys[LINE_SPENT_MAX], life = SLICE_LITERAL(SPENT_LIFE_MS);
+
+    assert(count > 0 && count <= LINE_SPENT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        int len = snprintf(text[i], KEY_SIZE, "{e%" PRIu64 "}:sess:%s", event_id, sessions[i]);
+
+        keys[i] = slice_of(text[i], (size_t)len);
+    }
+    c->read = read_accepted;
+    c->kv.cb = call_cb;
+    c->accepted = false;
+    return kv_eval(kv, &c->kv, &script_spent, keys, count, &life, 1, LINE_DEADLINE_MS);
 }
 
 enum status line_store_forget(struct kv *kv, struct line_call *c, uint64_t event_id)

@@ -56,6 +56,9 @@ enum status line_store_recover(struct kv *kv, struct line_call *c, uint64_t even
 /* Builds the line; admission then pauses pause_ms if there had been one. Not accepted when the token is no longer the holder of that right. */
 enum status line_store_load(struct kv *kv, struct line_call *c, uint64_t event_id, const char *token, const struct line_record *record,
                             int64_t pause_ms) MUST_CHECK;
+/* Ends sessions again that had ended with a booking before Redis was lost. */
+#define LINE_SPENT_MAX 200
+enum status line_store_spent(struct kv *kv, struct line_call *c, uint64_t event_id, const char (*sessions)[LINE_JTI_SIZE], size_t count) MUST_CHECK;
 enum status line_store_settings(struct kv *kv, struct line_call *c, uint64_t event_id, const struct line_settings *settings) MUST_CHECK;
 enum status line_store_reserve(struct kv *kv, struct line_call *c, uint64_t event_id, uint32_t epoch, uint64_t high) MUST_CHECK;
 enum status line_store_confirm(struct kv *kv, struct line_call *c, uint64_t event_id, uint32_t epoch, uint64_t watermark, uint64_t settled) MUST_CHECK;

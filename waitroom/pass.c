@@ -1,6 +1,5 @@
 /* ticket -> number at or past serving: answered from the view, no store is asked
- *        -> below serving: line_claim.lua tells or takes; before, for numbers that were called before Redis was lost, PostgreSQL says whether that pass has
- *           bought already */
+ *        -> below serving: line_claim.lua tells or takes */
 #include "waitroom/pass.h"
 
 #include "engine/base/mem.h"
@@ -17,7 +16,6 @@
 
 struct claim {
     struct claim_call call;
-    struct ledger_call booked;
     struct http_request *req;
     struct queue *queue;
     uint64_t number;
@@ -195,32 +193,6 @@ static void claim_cb(struct line_call *call, enum status status)
     end_claim(container_of(claim_call, struct claim, call), status);
 }
 
-static void submit_claim(struct claim *claim)
-{
-    enum status status;
-
-    claim->call.call.cb = claim_cb;
-    status = line_store_claim(claim->queue->room->kv, &claim->call, claim->queue->event_id,
-                              claim->number, claim->jti, claim->take);
-    if (status != STATUS_OK)
-        end_claim(claim, status);
-}
-
-static void booked_cb(struct ledger_call *call, enum status status)
-{
-    struct claim *claim = container_of(call, struct claim, booked);
-
-    if (status == STATUS_OK && call->found) {
-        claim->call.claim = CLAIM_ENDED;
-        claim->call.call.outcome = LINE_DONE;
-        end_claim(claim, STATUS_OK);
-    } else if (status != STATUS_OK) {
-        end_claim(claim, status);
-    } else {
-        submit_claim(claim);
-    }
-}
-
 static void start_claim(struct queue *q, struct http_request *req, uint64_t number, bool take)
 {
     struct claim *claim = pool_take(&q->room->claims);
@@ -236,12 +208,8 @@ static void start_claim(struct queue *q, struct http_request *req, uint64_t numb
     claim->take = take;
     pass_id(q->line.salt, number, claim->jti);
     queue_hold(q);
-    if (!take || number >= q->line.again) {
-        submit_claim(claim);
-        return;
-    }
-    claim->booked.cb = booked_cb;
-    status = ledger_has_booked(q->room->db, &claim->booked, q->event_id, claim->jti);
+    claim->call.call.cb = claim_cb;
+    status = line_store_claim(q->room->kv, &claim->call, q->event_id, number, claim->jti, take);
     if (status != STATUS_OK)
         end_claim(claim, status);
 }

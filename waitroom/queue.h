@@ -46,6 +46,7 @@ struct queue {
     struct ledger_call recover_ledger; /* recover.c */
     struct line_call recover_line;
     char recover_token[40];
+    size_t recover_spent; /* sessions ended again so far */
     bool recovering;
 
     struct list joins; /* join.c: waiting for the end of the turn */

@@ -578,11 +578,25 @@ Test(line_store, after_a_loss_the_order_is_kept, .init = open_stores, .fini = cl
     setup_line(&record, 2000);
     line = meter().line;
     cr_assert_eq(line.serving, 10);
-    cr_assert_eq(line.again, 10);
+    cr_assert_eq(line.old_high, 1000);
     cr_assert_eq(join(1), 1000, "newcomers start above what may have been given");
     cr_assert_eq(claim(4), CLAIM_MISSED, "its time was over before");
     cr_assert_eq(claim(7), CLAIM_NEW, "called, perhaps not claimed: may claim now");
     cr_assert_eq(claim(10), CLAIM_WAIT);
+}
+
+Test(line_store, after_a_loss_ended_sessions_stay_ended, .init = open_stores, .fini = close_stores)
+{
+    static const char sessions[2][LINE_JTI_SIZE] = {"pass-6", "pass-8"};
+    struct line_record record = lost_record();
+    struct line_call c = {.cb = call_cb};
+
+    setup_line(&record, 2000);
+    server_redis(redis, "HSET {e7}:sess:pass-8 state open");
+    cr_assert(accepted(&c, line_store_spent(kv, &c, EVENT, sessions, 2)));
+    cr_assert_eq(claim(6), CLAIM_ENDED);
+    cr_assert_eq(claim(7), CLAIM_NEW);
+    cr_assert_eq(claim(8), CLAIM_NEW, "what Redis knows itself is newer");
 }
 
 Test(line_store, after_a_loss_admission_pauses, .init = open_stores, .fini = close_stores)

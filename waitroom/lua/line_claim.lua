@@ -24,11 +24,11 @@ end
 local time = redis.call('TIME')
 local second = tonumber(time[1])
 local given = tonumber(redis.call('HGET', KEYS[4], ARGV[2]) or 0)
+local state = redis.call('HGET', KEYS[5], 'state')
+if (state and state ~= 'open') or (given > 0 and second >= given + life) then
+    return {4, given, serving, epoch}
+end
 if given > 0 then
-    local state = redis.call('HGET', KEYS[5], 'state')
-    if second >= given + life or (state and state ~= 'open') then
-        return {4, given, serving, epoch}
-    end
     return {3, given, serving, epoch}
 end
 if redis.call('GETBIT', KEYS[3], number) == 1 then
@@ -37,7 +37,7 @@ end
 if number < settled then
     return {5, 0, serving, epoch}
 end
-if closes_at > 0 and second * 1000 >= closes_at then
+if closes_at > 0 and second * 1000 + math.floor(time[2] / 1000) >= closes_at then
     return {6, 0, serving, epoch}
 end
 if ARGV[5] ~= 'claim' then

@@ -8,8 +8,8 @@
 -- cost  6 commands
 --
 -- New numbers start at number_high. Numbers below the watermark may have been called: they are called again from now on, with a
--- whole claim window; `again` tells that a pass for one of them may have been given before. Admission pauses when there was a line,
--- so that those who were inside are seen again before new ones come. After grace_ms everybody who is still there has shown the
+-- whole claim window; a pass has the same id when it is given again. Admission pauses when there was a line, so that those who were
+-- inside are seen again before new ones come. After grace_ms everybody who is still there has shown the
 -- ticket (line_back.lua), and the meter passes over the others.
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then
     return 0
@@ -23,7 +23,7 @@ if high > first then
 end
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 redis.call('HSET', KEYS[1], 'run', ARGV[2], 'epoch', ARGV[3], 'first', first, 'settled', settled, 'serving', watermark,
-    'target', watermark, 'next', high, 'reserved', high, 'persisted_settled', settled, 'again', watermark, 'born', ARGV[8],
+    'target', watermark, 'next', high, 'reserved', high, 'persisted_settled', settled, 'born', ARGV[8],
     'salt', ARGV[9], 'resume_at', resume_at, 'version', ARGV[11], 'rate', ARGV[12], 'max_active', ARGV[13], 'claim_ms', ARGV[14],
     'prequeue_at', ARGV[15], 'opens_at', ARGV[16], 'closes_at', ARGV[17], 'paused', ARGV[18], 'at', now, 'carry', 0,
     'measured', ARGV[12], 'seq', 0, 'persist_until', 0, 'reserve_until', 0, 'next_seen', high, 'join_rate', 0,

@@ -15,13 +15,12 @@
 local line = KEYS[1]
 local f = redis.call('HMGET', line, 'run', 'epoch', 'first', 'next', 'reserved', 'target', 'serving', 'settled', 'at', 'carry',
     'measured', 'seq', 'version', 'rate', 'max_active', 'claim_ms', 'prequeue_at', 'opens_at', 'closes_at', 'paused', 'resume_at',
-    'persisted_settled', 'persist_until', 'reserve_until', 'next_seen', 'join_rate', 'born', 'again', 'old_high', 'skip_at',
-    'skip_from')
+    'persisted_settled', 'persist_until', 'reserve_until', 'next_seen', 'join_rate', 'born', 'old_high', 'skip_at', 'skip_from')
 if f[1] ~= ARGV[1] then
     return {}
 end
 local n = {}
-for i = 2, 31 do
+for i = 2, 30 do
     n[i] = tonumber(f[i])
 end
 local next_number, reserved, target, serving, settled, at = n[4], n[5], n[6], n[7], n[8], n[9]
@@ -29,8 +28,8 @@ local carry, measured, rate, max_active, claim_ms = n[10], n[11], n[14], n[15], 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local old_high, skip_from = n[29], n[31]
-if skip_from == 0 and old_high > 0 and now >= n[30] then
+local old_high, skip_from = n[28], n[30]
+if skip_from == 0 and old_high > 0 and now >= n[29] then
     skip_from = math.max(1, target)
 end
 
@@ -124,5 +123,5 @@ redis.call('HSET', line, 'target', target, 'settled', settled, 'at', now, 'carry
     'persist_until', persist_until, 'reserve_until', reserve_until, 'next_seen', next_number, 'join_rate', join_rate,
     'skip_from', skip_from)
 return {now, n[2], n[3], next_number, serving, settled, target, active, pressure, math.floor(measured * 1000), seq, n[13], rate,
-    max_active, claim_ms, n[17], opens_at, closes_at, n[20], n[21], n[27], n[28], old_high, persist, want, ahead,
+    max_active, claim_ms, n[17], opens_at, closes_at, n[20], n[21], n[27], old_high, persist, want, ahead,
     redis.call('HGET', line, 'salt'), redis.call('GET', KEYS[4]) or ''}
