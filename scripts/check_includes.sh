@@ -24,7 +24,7 @@ git ls-files --cached --others --exclude-standard '*.c' '*.h' | awk '
         wrapped["^(postgresql/)?libpq-fe\\.h$"] = "^engine/store/(db_pq[a-z_]*|migrate)\\.[ch]$"
         wrapped["^librdkafka/"] = "^engine/store/bus_[a-z_]*\\.[ch]$"
         wrapped["^wslay/"] = "^engine/net/ws[a-z_]*\\.[ch]$"
-        wrapped["^llhttp\\.h$"] = "^engine/net/http_[a-z_]*\\.[ch]$"
+        wrapped["^llhttp\\.h$"] = "^(engine/net/http_[a-z_]*|bench/client)\\.[ch]$"
         wrapped["^curl/"] = "^engine/net/http_client[a-z_]*\\.[ch]$"
         chosen = "^engine/store/(kv_redis|db_pq|bus_rdkafka)\\.h$"
     }

@@ -1,6 +1,7 @@
 /* The generated arena: sections of about 250 seats in rings around a stage at (0, 0), the front open. */
 #include "engine/booking/layout_build.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -54,9 +55,11 @@ static bool add_row(struct arena *a, const char *section, uint32_t row, uint32_t
 
 static bool add_section(struct arena *a, uint32_t ring, uint32_t place, double radius, double angle)
 {
-    uint32_t seats = a->seats_left / (a->sections - a->at);
+    uint32_t seats, sections_left = a->sections - a->at;
     char id[16], name[32];
 
+    assert(sections_left > 0);
+    seats = a->seats_left / sections_left;
     snprintf(id, sizeof(id), "%u%02u", ring, place);
     snprintf(name, sizeof(name), "Block %s", id);
     if (!build_section(&a->b, slice_str(id), slice_str(name)))

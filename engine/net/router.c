@@ -70,7 +70,7 @@ static void compile(struct compiled_route *c, const struct route *route)
         assert(c->count < SEGMENTS_MAX);
         assert(kind != SEGMENT_REST || !left.at);
         params += kind != SEGMENT_LITERAL;
-        c->kinds[c->count] = kind;
+        c->kinds[c->count] = (uint8_t)kind;
         c->rank |= (uint32_t)(kind + 1) << (30 - 2 * c->count);
         c->segments[c->count++] = segment;
     }

@@ -245,6 +245,7 @@ static void expire(struct pq_pool *p, struct pq_job *job)
 {
     struct db_request *request = job->request;
 
+    assert(request); /* a job whose request was answered has no deadline */
     p->options.metrics->db_timeouts_total++;
     if (!job->sent) {
         set_waiting(p, p->waiting_len - 1);

@@ -166,8 +166,8 @@ static enum status connect_to(struct run *run, const char *conninfo)
     static const char *const steps[] = {
         "SET synchronous_commit = on",
         "SELECT pg_advisory_lock(" LOCK_KEY ")",
-        "CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"
-        " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())",
+        ("CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"
+         " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"),
     };
     enum status status = STATUS_OK;
 
