@@ -22,7 +22,7 @@ import { show_tickets } from './tickets_view.js';
 /** @typedef {'loading' | 'choose' | 'checkout' | 'done' | 'ended'} step */
 
 const LINK_WORDS = {
-  connecting: 'Reconnecting', live: 'Live', polling: 'Updated every few seconds', gone: 'Not on sale here',
+  connecting: 'Connecting', live: 'Live', polling: 'Updated every few seconds', gone: 'Not on sale here',
 };
 /** Codes that say: this shopping session is over. */
 const SESSION_OVER = new Set(['pass_required', 'pass_invalid', 'pass_spent', 'pass_expired']);

@@ -20,7 +20,7 @@ import { format_clock, format_count, format_plural, format_price_range, format_w
 
 const SPEAK_EVERY_MS = 20_000;
 const LINK_WORDS = {
-  connecting: 'Reconnecting', live: 'Live', polling: 'Updated every few seconds', offline: 'Connection lost, retrying',
+  connecting: 'Connecting', live: 'Live', polling: 'Updated every few seconds', offline: 'Connection lost, retrying',
 };
 
 const clock = create_server_clock();
@@ -42,14 +42,15 @@ function go_in() {
 function scene_before_sale(view) {
   const opens_at = view.line?.opensAt;
   const left = opens_at ? clock.remaining(opens_at) : 0;
-  const drawn = view.number !== null;
+  const numbered = view.number !== null;
+  const waiting_words = view.line?.draw
+    ? 'Everyone who is here when the sale opens gets a number drawn by lot. Having come earlier makes no difference.'
+    : 'You are told your number when the sale opens. Numbers are given in the order of arrival.';
   return {
     headline: left > 0 ? 'The sale opens in' : 'The sale is about to open',
     big: left > 0 ? format_clock(left) : '0:00',
-    unit: drawn ? `You are number ${format_count(Number(view.number) + 1)} in the line` : 'You are in',
-    advice: drawn
-      ? 'Your number is yours. When the sale opens, people are let in from the front.'
-      : 'Everyone who is here when the sale opens gets a number drawn by lot. Having come earlier makes no difference.',
+    unit: numbered ? `You are number ${format_count(Number(view.number) + 1)} in the line` : 'You are in',
+    advice: numbered ? 'When the sale opens, people are let in from the front.' : waiting_words,
   };
 }
 

@@ -29,7 +29,8 @@ import { lasting_store, tab_store } from './store.js';
  * @property {number | null} [seatsLeft]
  * @property {number | null} [priceFrom]
  * @property {number | null} [priceTo]
- * @property {string} [currency]
+ * @property {string | null} [currency]
+ * @property {object | null} [draw] null where numbers follow the order of arrival
  */
 
 /**
