@@ -1,4 +1,5 @@
-/* Byte buffers that connections borrow while bytes are in flight: given back ones are kept warm, most recently used first. */
+/* Byte buffers that connections borrow while bytes are in flight: given back ones are kept warm,
+ * most recently used first. */
 #ifndef HOLDFAST_NET_BUFFERS_H
 #define HOLDFAST_NET_BUFFERS_H
 

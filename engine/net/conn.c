@@ -6,7 +6,7 @@
 
 #define TICK_MIN_MS 5
 #define TICK_MAX_MS 250
-#define HELD_LIMIT (2 * CONN_READ_SIZE)
+#define HELD_LIMIT  (2 * CONN_READ_SIZE)
 
 static int64_t now_ms(const struct conn_set *s)
 {

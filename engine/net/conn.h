@@ -1,9 +1,12 @@
-/* A TCP connection of the server: a slot with a socket. It borrows buffers while bytes are in flight, gathers what is to be sent, and has one deadline.
+/* A TCP connection of the server: a slot with a socket. It borrows buffers while bytes are in
+ * flight, gathers what is to be sent, and has one deadline.
  *
- *   kernel -> one 64 KiB read buffer of the loop -> ops->bytes      what the owner cannot use yet, it holds back (conn_hold_back)
- *   conn_out / conn_send_shared -> queue -> conn_flush -> kernel     a rest waits, borrowed, until the socket takes it
+ *   kernel -> one 64 KiB read buffer of the loop -> ops->bytes      what the owner cannot use yet,
+ * it holds back (conn_hold_back) conn_out / conn_send_shared -> queue -> conn_flush -> kernel     a
+ * rest waits, borrowed, until the socket takes it
  *
- * Closing is deferred: conn_close may be called anywhere; the slot stays valid until ops->closed, in a later phase of the loop. */
+ * Closing is deferred: conn_close may be called anywhere; the slot stays valid until ops->closed,
+ * in a later phase of the loop. */
 #ifndef HOLDFAST_NET_CONN_H
 #define HOLDFAST_NET_CONN_H
 
@@ -17,7 +20,8 @@
 struct conn;
 struct conn_set;
 
-/* What a connection waits for; each kind has one length for all connections, so a list in order of arming is in order of expiry. */
+/* What a connection waits for; each kind has one length for all connections, so a list in order of
+ * arming is in order of expiry. */
 enum conn_deadline {
     CONN_DEADLINE_NONE,
     CONN_DEADLINE_IDLE,   /* a request */
@@ -64,7 +68,8 @@ struct conn {
     int64_t deadline_since; /* ms */
     uint8_t deadline;       /* enum conn_deadline */
     bool reading, writing, resuming, closing;
-    bool finishing, lingers, lingering; /* conn_finish was called; it is to wait for the peer; it does */
+    bool finishing, lingers,
+        lingering; /* conn_finish was called; it is to wait for the peer; it does */
     char peer[CONN_PEER_SIZE];
 };
 
@@ -83,13 +88,15 @@ struct conn_timeouts {
     unsigned send_ms;
 };
 
-/* All connections of a server and what they share. Embedded; the server's own part is told by the callbacks. */
+/* All connections of a server and what they share. Embedded; the server's own part is told by the
+ * callbacks. */
 struct conn_set {
     struct loop *loop;
     struct buffers buffers;
     struct list all;
     size_t count;
-    /* Called when a slot becomes free, when bytes waited too long (before the close), each tick of the coarse timer. Any may be NULL. */
+    /* Called when a slot becomes free, when bytes waited too long (before the close), each tick of
+     * the coarse timer. Any may be NULL. */
     void (*on_slot_free)(struct conn_set *set);
     void (*on_timeout)(struct conn_set *set);
     void (*on_tick)(struct conn_set *set);
@@ -113,30 +120,36 @@ void conn_set_init(struct conn_set *s, struct loop *loop, size_t slots,
 void conn_set_close(struct conn_set *s, timer_cb closed);
 void conn_set_free(struct conn_set *s); /* after `closed` */
 
-/* Takes a waiting connection from `listener`: NULL when there is no slot (the connection is left waiting) or the accept failed. It does not read yet. */
+/* Takes a waiting connection from `listener`: NULL when there is no slot (the connection is left
+ * waiting) or the accept failed. It does not read yet. */
 struct conn *conn_accept(struct conn_set *s, uv_stream_t *listener, const struct conn_ops *ops);
 void conn_start(struct conn *c);
 /* Another protocol from here on. */
 void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
 
-/* Keeps bytes that ops->bytes got and cannot use now; reading stops until conn_resume, which hands them in again at the end of this turn. */
+/* Keeps bytes that ops->bytes got and cannot use now; reading stops until conn_resume, which hands
+ * them in again at the end of this turn. */
 void conn_hold_back(struct conn *c, const char *at, size_t len);
 void conn_resume(struct conn *c);
 
-/* The buffer at the end of the queue, to append to; what is appended goes out with the next flush. conn_out_done after the appending. */
+/* The buffer at the end of the queue, to append to; what is appended goes out with the next flush.
+ * conn_out_done after the appending. */
 struct buf *conn_out(struct conn *c);
 void conn_out_done(struct conn *c);
-/* Queues a borrowed buffer of this set (owned by the connection from now on) or shared bytes, released when they are sent or dropped. */
+/* Queues a borrowed buffer of this set (owned by the connection from now on) or shared bytes,
+ * released when they are sent or dropped. */
 void conn_send_buf(struct conn *c, struct buf *b);
 void conn_send_shared(struct conn *c, struct slice bytes, void (*release)(void *arg), void *arg);
-/* Sends at once what the kernel takes. What was queued and not flushed is sent at the end of the turn. */
+/* Sends at once what the kernel takes. What was queued and not flushed is sent at the end of the
+ * turn. */
 void conn_flush(struct conn *c);
 
 /* Arms the deadline, in place of the one before. Arming the same again within a tick is free. */
 void conn_deadline(struct conn *c, enum conn_deadline kind);
 /* Drops what is queued and closes. Twice is harmless. */
 void conn_close(struct conn *c);
-/* Closes when everything queued is sent. `linger`: then waits for the peer to finish (a reset would destroy the answer when the peer is still sending). */
+/* Closes when everything queued is sent. `linger`: then waits for the peer to finish (a reset would
+ * destroy the answer when the peer is still sending). */
 void conn_finish(struct conn *c, bool linger);
 
 /* Bytes queued that the kernel has not taken. */

@@ -1,10 +1,11 @@
-/* The sending side of a connection: a queue of chunks, tried at once, and written by libuv only when the socket is full. */
+/* The sending side of a connection: a queue of chunks, tried at once, and written by libuv only
+ * when the socket is full. */
 #include "engine/net/conn.h"
 
-#define OUT_LIMIT (64 * 1024 * 1024) /* bytes of one buffer in the queue */
-#define OUT_ROUND (32 * 1024)        /* a buffer this full is not appended to */
-#define WRITE_PARTS 16               /* chunks in one system call */
-#define WAIT_PARTS 4                 /* in one write that waits: what libuv's request holds without allocating */
+#define OUT_LIMIT   (64 * 1024 * 1024) /* bytes of one buffer in the queue */
+#define OUT_ROUND   (32 * 1024)        /* a buffer this full is not appended to */
+#define WRITE_PARTS 16                 /* chunks in one system call */
+#define WAIT_PARTS  4 /* in one write that waits: what libuv's request holds without allocating */
 #define CHUNKS_KEPT 4096
 
 /* ---- chunks ---- */
@@ -122,7 +123,7 @@ static unsigned gather(const struct conn *c, uv_buf_t *ret_parts, unsigned most)
 {
     unsigned n = 0;
 
-    list_for_each(it, &c->queue) {
+    list_for_each (it, &c->queue) {
         struct slice rest = chunk_rest(list_entry(it, struct conn_chunk, link));
 
         if (n == most)

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define DRAIN_MS 10000
+#define DRAIN_MS        10000
 #define OPS_CONNECTIONS 256
-#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define METRICS_TYPE    "text/plain; version=0.0.4; charset=utf-8"
 
 /* ---- the ops calls ---- */
 
@@ -45,7 +45,7 @@ static void readyz(struct http_request *req, void *ctx)
     json_object_begin(&w);
     json_key(&w, "checks");
     json_object_begin(&w);
-    list_for_each(it, &d->checks) {
+    list_for_each (it, &d->checks) {
         if (!write_check(&w, list_entry(it, struct daemon_check, link)))
             ready = false;
     }
@@ -103,7 +103,8 @@ static bool admin_gate(struct http_request *req, void *ctx)
     if (!(req->route->flags & ROUTE_ADMIN))
         return true;
     if (!wanted || !wanted[0]) {
-        http_reply_problem(req, PROBLEM_FORBIDDEN, "No admin token is configured: admin calls are off");
+        http_reply_problem(req, PROBLEM_FORBIDDEN,
+                           "No admin token is configured: admin calls are off");
         return false;
     }
     given = http_credential(req, "Bearer");
@@ -188,7 +189,8 @@ static void setup_log(const struct daemon_settings *s)
         if (s->log_level && strcmp(s->log_level, levels[i]) == 0)
             level = (enum log_level)i;
     }
-    log_setup(level, s->log_format && strcmp(s->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, 2);
+    log_setup(level, s->log_format && strcmp(s->log_format, "json") == 0 ? LOG_JSON : LOG_LOGFMT,
+              2);
 }
 
 static void raise_file_limit(void)
@@ -230,7 +232,8 @@ void daemon_check_add(struct daemon *d, struct daemon_check *check)
     list_push_back(&d->checks, &check->link);
 }
 
-static bool listen_on(struct daemon *d, struct http_server *server, const char *address, int64_t port)
+static bool listen_on(struct daemon *d, struct http_server *server, const char *address,
+                      int64_t port)
 {
     char why[128];
 

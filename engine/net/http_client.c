@@ -1,8 +1,10 @@
 /* The life of a fetch:
  *
- *   submit -> [breaker, limit] -> attempt in libcurl -> answer or failure -> (idempotent, budget, time left: wait -> attempt) -> done -> cb at the turn's end
+ *   submit -> [breaker, limit] -> attempt in libcurl -> answer or failure -> (idempotent, budget,
+ * time left: wait -> attempt) -> done -> cb at the turn's end
  *
- * libcurl says which sockets and what time it waits for (its multi_socket interface); uv_poll and one timer do the waiting. */
+ * libcurl says which sockets and what time it waits for (its multi_socket interface); uv_poll and
+ * one timer do the waiting. */
 #include "engine/net/http_client.h"
 
 #include "engine/base/rng.h"
@@ -11,19 +13,20 @@
 #include <curl/curl.h>
 #include <stdio.h>
 
-#define FLIGHT_MAX 1024
-#define ANSWER_MAX (256 * 1024)
-#define CONNECT_MS 3000
+#define FLIGHT_MAX   1024
+#define ANSWER_MAX   (256 * 1024)
+#define CONNECT_MS   3000
 #define ATTEMPTS_MAX 3
-#define RETRY_WAIT_MS 40        /* before the first retry, doubled for the next, plus up to as much at random */
-#define RETRY_SHARE 0.1         /* retries a request pays for */
-#define RETRY_SAVED_MAX 10.0    /* retries that can be saved up */
-#define BREAKER_FAILURES 5
+#define RETRY_WAIT_MS                                                                              \
+    40 /* before the first retry, doubled for the next, plus up to as much at random */
+#define RETRY_SHARE       0.1  /* retries a request pays for */
+#define RETRY_SAVED_MAX   10.0 /* retries that can be saved up */
+#define BREAKER_FAILURES  5
 #define BREAKER_WINDOW_NS 10000000000
-#define BREAKER_PROBE_NS 1000000000
-#define EASIES_KEPT 64
+#define BREAKER_PROBE_NS  1000000000
+#define EASIES_KEPT       64
 
-#define METRIC_ROW_TAG http_client_metrics
+#define METRIC_ROW_TAG    http_client_metrics
 static const struct metric_desc descs[] = {HTTP_CLIENT_METRICS(METRIC_ROW_)};
 
 struct http_fetch_state {
@@ -226,8 +229,7 @@ static enum status status_of(const struct http_fetch_state *st, CURLcode code)
     case CURLE_COULDNT_CONNECT:
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION: return STATUS_UNAVAILABLE;
-    case CURLE_WRITE_ERROR:
-        return st->fetch->answer.failed ? STATUS_TOO_LARGE : STATUS_INTERNAL;
+    case CURLE_WRITE_ERROR: return st->fetch->answer.failed ? STATUS_TOO_LARGE : STATUS_INTERNAL;
     case CURLE_OUT_OF_MEMORY: return STATUS_INTERNAL;
     default: return STATUS_PROTOCOL;
     }
@@ -237,7 +239,7 @@ static void arm_retry_timer(struct http_client *c)
 {
     int64_t soonest = INT64_MAX, wait_ms;
 
-    list_for_each(it, &c->waiting) {
+    list_for_each (it, &c->waiting) {
         struct http_fetch_state *st = list_entry(it, struct http_fetch_state, link);
 
         if (st->retry_ns < soonest)
@@ -254,7 +256,7 @@ static void retry_due(struct timer *t)
     struct http_client *c = container_of(t, struct http_client, retry_timer);
     int64_t now = loop_mono_ns(c->loop);
 
-    list_for_each_safe(it, &c->waiting) {
+    list_for_each_safe (it, &c->waiting) {
         struct http_fetch_state *st = list_entry(it, struct http_fetch_state, link);
 
         if (st->retry_ns <= now)
@@ -272,7 +274,8 @@ static bool failed_for_now(const struct http_fetch_state *st, enum status result
     return result == STATUS_UNAVAILABLE || result == STATUS_PROTOCOL;
 }
 
-/* True: it will be tried again. Each request pays for a tenth of a retry, so that retries cannot multiply the load on what is failing. */
+/* True: it will be tried again. Each request pays for a tenth of a retry, so that retries cannot
+ * multiply the load on what is failing. */
 static bool retry(struct http_fetch_state *st, enum status result)
 {
     struct http_client *c = st->client;
@@ -525,7 +528,8 @@ struct http_client *http_client_new(struct loop *l, const char *name)
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, curl_wants_time);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
     snprintf(c->labels, sizeof(c->labels), "client=\"%s\"", name);
-    c->metrics = (struct metric_group){descs, array_len(descs), &c->values, c->labels, {NULL, NULL}};
+    c->metrics =
+        (struct metric_group){descs, array_len(descs), &c->values, c->labels, {NULL, NULL}};
     return c;
 }
 

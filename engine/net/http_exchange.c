@@ -169,7 +169,8 @@ static size_t body_max(const struct http_exchange *ex)
     return ex->req.route->body_max ? ex->req.route->body_max : HTTP_BODY_MAX;
 }
 
-/* A gate's and a handler's slices must not move: the memory of the whole body is taken before they see the request. */
+/* A gate's and a handler's slices must not move: the memory of the whole body is taken before they
+ * see the request. */
 static void make_room(struct http_exchange *ex)
 {
     size_t body = ex->head.chunked ? 0 : (size_t)ex->head.content_length;

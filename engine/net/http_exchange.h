@@ -1,9 +1,9 @@
-/* Between the files of the HTTP server: the server, its connections, and an exchange from the first byte of a request to the last of its answer.
+/* Between the files of the HTTP server: the server, its connections, and an exchange from the first
+ * byte of a request to the last of its answer.
  *
- *   idle --bytes--> HEAD --head complete--> BODY --body complete--> HANDLING --http_reply*--> answered --> idle | close
- *                    | 400 408 414 431        | 400 408 413           handler runs
- *                    |                        \ the gate, 503 and 413 answer before the body is read: answered, then close
- *                    \ 404 405 426
+ *   idle --bytes--> HEAD --head complete--> BODY --body complete--> HANDLING --http_reply*-->
+ * answered --> idle | close | 400 408 414 431        | 400 408 413           handler runs | \ the
+ * gate, 503 and 413 answer before the body is read: answered, then close \ 404 405 426
  *
  * An exchange without its connection (the client has gone) stays until the handler has answered. */
 #ifndef HOLDFAST_NET_HTTP_EXCHANGE_H
@@ -14,9 +14,9 @@
 #include "engine/net/http_parse.h"
 #include "engine/net/http_server.h"
 
-#define HTTP_ANSWER_MAX (64 * 1024 * 1024)
+#define HTTP_ANSWER_MAX     (64 * 1024 * 1024)
 #define HTTP_FIELDS_OUT_MAX (8 * 1024) /* fields that a handler adds to an answer, bytes */
-#define HTTP_DATE_SIZE 40
+#define HTTP_DATE_SIZE      40
 
 struct http_server {
     struct conn_set conns;
@@ -28,22 +28,23 @@ struct http_server {
     http_gate_fn gate;
     void *gate_ctx;
     struct pool exchanges;
-    struct list listeners; /* struct http_listener */
-    struct rng rng;        /* request ids; they are no secrets */
+    struct list listeners;     /* struct http_listener */
+    struct rng rng;            /* request ids; they are no secrets */
     char date[HTTP_DATE_SIZE]; /* "Date: ...\r\n", of this second */
     size_t date_len;
     int64_t date_second;
     /* WebSockets (ws.c) */
-    struct list sockets;   /* struct ws */
+    struct list sockets; /* struct ws */
     struct ws_shared *ws_shared;
     /* the end */
     bool draining, freed;
     int64_t drain_started, drain_until; /* uv_now */
-    int64_t drain_sockets; /* WebSockets when it started */
+    int64_t drain_sockets;              /* WebSockets when it started */
     http_drained_cb drained;
     void *drained_ctx;
     struct timer drain_timer;
-    unsigned handles; /* listeners, timers: memory goes when all are closed, all connections and exchanges gone */
+    unsigned handles; /* listeners, timers: memory goes when all are closed, all connections and
+                         exchanges gone */
 };
 
 enum exchange_state { EXCHANGE_HEAD, EXCHANGE_BODY, EXCHANGE_HANDLING };
@@ -53,14 +54,14 @@ struct http_exchange {
     struct http_server *server;
     struct conn *conn; /* NULL: the client has gone */
     enum exchange_state state;
-    bool dispatching;   /* a gate or handler is on the stack */
+    bool dispatching; /* a gate or handler is on the stack */
     bool answered;
-    bool counted;       /* in flight */
+    bool counted; /* in flight */
     bool body_complete;
     bool keep_alive;
-    bool upgraded;      /* ws_accept took the connection */
-    struct buf *in;     /* the request's bytes: head, then body */
-    struct buf *fields; /* of the answer, added by the handler; NULL: none */
+    bool upgraded;       /* ws_accept took the connection */
+    struct buf *in;      /* the request's bytes: head, then body */
+    struct buf *fields;  /* of the answer, added by the handler; NULL: none */
     struct buf *decoded; /* query values; NULL: none */
     size_t head_len;
     uint64_t body_left; /* with a Content-Length */
@@ -82,7 +83,8 @@ void http_server_release(struct http_server *s);
 /* http_reply.c: puts the answer to the exchange into the connection's queue. */
 void http_answer(struct http_exchange *ex, int http_status, const char *content_type,
                  struct slice body, void (*release)(void *arg), void *arg);
-/* http_exchange.c: an answer was queued; frees the exchange unless a handler is on the stack, and goes on with the connection. */
+/* http_exchange.c: an answer was queued; frees the exchange unless a handler is on the stack, and
+ * goes on with the connection. */
 void http_exchange_answered(struct http_exchange *ex, bool close);
 /* The peer is a proxy of ours: what it forwards is believed. */
 bool http_exchange_trusted(const struct http_exchange *ex);

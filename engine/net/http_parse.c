@@ -3,8 +3,9 @@
 #include <assert.h>
 #include <llhttp.h>
 
-/* A body in pieces of one byte has five bytes of framing for each; more than that is somebody playing. */
-#define FRAMING_FREE 4096
+/* A body in pieces of one byte has five bytes of framing for each; more than that is somebody
+ * playing. */
+#define FRAMING_FREE     4096
 #define FRAMING_PER_BYTE 8
 
 static enum http_parse bad(enum problem problem, enum problem *ret_problem)
@@ -15,7 +16,8 @@ static enum http_parse bad(enum problem problem, enum problem *ret_problem)
 
 /* ---- the end of the head ---- */
 
-/* The line [line, end) without its CRLF. Refused: bare CR, NUL, and a line that continues the one before (obs-fold). */
+/* The line [line, end) without its CRLF. Refused: bare CR, NUL, and a line that continues the one
+ * before (obs-fold). */
 static bool line_ok(const struct http_scan *s, const char *line, size_t len)
 {
     if (memchr(line, '\r', len) || memchr(line, '\0', len))
@@ -185,7 +187,8 @@ static bool read_target(struct http_head *h, struct slice head, struct http_span
     return true;
 }
 
-/* One space before the target, one after it, then the version and the line's end (RFC 9112 3); llhttp takes more spaces. */
+/* One space before the target, one after it, then the version and the line's end (RFC 9112 3);
+ * llhttp takes more spaces. */
 static bool line_spaced(struct slice head, struct http_span target)
 {
     const char *at = head.at + target.at;
@@ -232,7 +235,8 @@ static bool read_field(struct http_head *h, struct slice name, struct slice valu
     return true;
 }
 
-/* "Name : value" is read differently by different servers; llhttp lets the space be part of the name. */
+/* "Name : value" is read differently by different servers; llhttp lets the space be part of the
+ * name. */
 static bool name_ok(struct slice head, struct http_span name)
 {
     const char *at = head.at + name.at;
@@ -257,7 +261,8 @@ static bool read_fields(struct http_head *h, struct slice head)
     return seen.host == 1 || h->http10;
 }
 
-/* A request line that llhttp refuses, by what a server is to say to it: another protocol version, a method nobody knows, or plain nonsense. */
+/* A request line that llhttp refuses, by what a server is to say to it: another protocol version, a
+ * method nobody knows, or plain nonsense. */
 static enum problem problem_of_line(struct slice head)
 {
     struct slice line = head, method, version;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #define COPIED_MAX (8 * 1024) /* a larger body is sent from where it is */
-#define HEAD_ROOM 512         /* the server's own fields of an answer, at most */
+#define HEAD_ROOM  512        /* the server's own fields of an answer, at most */
 
 /* ---- fields ---- */
 
@@ -154,7 +154,8 @@ static void count(struct http_exchange *ex, int http_status)
     m->http_responses_4xx_total += http_status >= 400 && http_status < 500;
     m->http_responses_5xx_total += http_status >= 500;
     if (started && m->http_request_us.counts) /* on a page */
-        hist_record(&m->http_request_us, (uint64_t)(loop_mono_ns(ex->server->loop) - started) / 1000);
+        hist_record(&m->http_request_us,
+                    (uint64_t)(loop_mono_ns(ex->server->loop) - started) / 1000);
 }
 
 /* ---- answers ---- */

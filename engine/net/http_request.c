@@ -17,7 +17,8 @@ struct slice http_header_get(const struct http_request *req, const char *name)
     return SLICE_NONE;
 }
 
-/* Where a decoded value goes is where its raw form is in the query: asking twice decodes to the same place, and no two values meet. */
+/* Where a decoded value goes is where its raw form is in the query: asking twice decodes to the
+ * same place, and no two values meet. */
 static struct slice decode(struct http_exchange *ex, struct slice raw, bool *ret_bad)
 {
     size_t offset = (size_t)(raw.at - ex->req.query.at);

@@ -1,4 +1,5 @@
-/* The server: its listeners, its date, its drain and its end. Connections are conn.c, exchanges http_exchange.c. */
+/* The server: its listeners, its date, its drain and its end. Connections are conn.c, exchanges
+ * http_exchange.c. */
 #include "engine/net/http_exchange.h"
 
 #include <assert.h>
@@ -9,13 +10,13 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define BACKLOG 4096
-#define FILES_KEPT 256   /* descriptors left for listeners, stores and files */
-#define REFUSALS 16      /* slots beyond the limit, to say 503 in */
-#define LINGER_MS 2000
-#define WS_IDLE_MS 30000 /* then a ping */
-#define WS_PONG_MS 10000 /* without anything from the peer: cut */
-#define WS_CLOSE_MS 2000
+#define BACKLOG        4096
+#define FILES_KEPT     256 /* descriptors left for listeners, stores and files */
+#define REFUSALS       16  /* slots beyond the limit, to say 503 in */
+#define LINGER_MS      2000
+#define WS_IDLE_MS     30000 /* then a ping */
+#define WS_PONG_MS     10000 /* without anything from the peer: cut */
+#define WS_CLOSE_MS    2000
 
 #define METRIC_ROW_TAG http_server_metrics
 static const struct metric_desc descs[] = {HTTP_SERVER_METRICS(METRIC_ROW_)};
@@ -71,7 +72,7 @@ static void slot_free(struct conn_set *set)
 {
     struct http_server *s = container_of(set, struct http_server, conns);
 
-    list_for_each(it, &s->listeners) {
+    list_for_each (it, &s->listeners) {
         struct http_listener *l = list_entry(it, struct http_listener, link);
 
         if (!l->waiting)
@@ -161,7 +162,8 @@ struct http_server *http_server_new(struct loop *l, const struct router *router,
     s->conns.on_timeout = bytes_waited_too_long;
     s->conns.on_tick = on_tick;
     s->handles = 1; /* the set's timer */
-    pool_init(&s->exchanges, sizeof(struct http_exchange), s->options.connections + options->requests);
+    pool_init(&s->exchanges, sizeof(struct http_exchange),
+              s->options.connections + options->requests);
     list_init(&s->listeners);
     list_init(&s->sockets);
     rng_seed_random(&s->rng);
@@ -277,7 +279,7 @@ static void close_listeners(struct http_server *s)
 
 static void cut_all(struct http_server *s)
 {
-    list_for_each_safe(it, &s->conns.all)
+    list_for_each_safe (it, &s->conns.all)
         conn_close(list_entry(it, struct conn, link));
 }
 
@@ -313,7 +315,7 @@ static void drain_step(struct timer *t)
 
 static void close_idle(struct http_server *s)
 {
-    list_for_each_safe(it, &s->conns.all) {
+    list_for_each_safe (it, &s->conns.all) {
         struct conn *c = list_entry(it, struct conn, link);
 
         if (c->ops == &http_conn_ops && !c->owner)
@@ -330,7 +332,7 @@ void http_server_drain(struct http_server *s, unsigned deadline_ms, http_drained
     uv_update_time(&s->loop->uv);
     s->drain_started = (int64_t)uv_now(&s->loop->uv);
     s->drain_until = s->drain_started + deadline_ms;
-    list_for_each(it, &s->sockets)
+    list_for_each (it, &s->sockets)
         s->drain_sockets++;
     close_listeners(s);
     close_idle(s);

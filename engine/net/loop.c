@@ -16,7 +16,8 @@ static void run_turn_ends(struct loop *l)
     }
 }
 
-/* The last thing before the loop sleeps. The idle handle, running whenever something is deferred, keeps the sleep at zero. */
+/* The last thing before the loop sleeps. The idle handle, running whenever something is deferred,
+ * keeps the sleep at zero. */
 static void before_sleep(uv_prepare_t *prepare)
 {
     struct loop *l = prepare->data;

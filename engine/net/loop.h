@@ -1,4 +1,5 @@
-/* The event loop of a thread: libuv with timers, work at the end of a turn, and memory that is freed only when the turn is over. */
+/* The event loop of a thread: libuv with timers, work at the end of a turn, and memory that is
+ * freed only when the turn is over. */
 #ifndef HOLDFAST_NET_LOOP_H
 #define HOLDFAST_NET_LOOP_H
 
@@ -22,7 +23,8 @@ void loop_run(struct loop *l);
 /* One turn; waits for something to happen only if `wait`. For tests. */
 void loop_turn(struct loop *l, bool wait);
 void loop_stop(struct loop *l);
-/* All handles must be closed by their owners; runs the loop until the closings are done, asserts that none is left. */
+/* All handles must be closed by their owners; runs the loop until the closings are done, asserts
+ * that none is left. */
 void loop_free(struct loop *l);
 
 static inline int64_t loop_wall_ms(const struct loop *l)
@@ -35,7 +37,8 @@ static inline int64_t loop_mono_ns(const struct loop *l)
     return clock_mono_ns(l->clock);
 }
 
-/* ---- work for the end of this turn, after all callbacks of ready sockets: gather, then send once ---- */
+/* ---- work for the end of this turn, after all callbacks of ready sockets: gather, then send once
+ * ---- */
 
 struct turn_end;
 typedef void (*turn_end_cb)(struct turn_end *end);
@@ -46,8 +49,8 @@ struct turn_end {
 };
 
 void turn_end_init(struct turn_end *end, turn_end_cb cb);
-/* Runs cb once at the end of this turn, at most once however often it is asked for. What is deferred while these run, runs in the next turn, which does not
- * sleep. Never inside the call. */
+/* Runs cb once at the end of this turn, at most once however often it is asked for. What is
+ * deferred while these run, runs in the next turn, which does not sleep. Never inside the call. */
 void loop_defer(struct loop *l, struct turn_end *end);
 void turn_end_cancel(struct turn_end *end); /* harmless when not deferred */
 
@@ -56,7 +59,8 @@ void turn_end_cancel(struct turn_end *end); /* harmless when not deferred */
 struct timer;
 typedef void (*timer_cb)(struct timer *timer);
 
-/* Embedded by its owner. The memory must live until timer_close's callback, or (close_cb NULL) until the loop turn after. */
+/* Embedded by its owner. The memory must live until timer_close's callback, or (close_cb NULL)
+ * until the loop turn after. */
 struct timer {
     uv_timer_t uv;
     timer_cb cb;
@@ -64,7 +68,8 @@ struct timer {
 };
 
 void timer_init(struct loop *l, struct timer *t, timer_cb cb);
-void timer_start(struct timer *t, uint64_t after_ms, uint64_t repeat_ms); /* starting again moves it */
+void timer_start(struct timer *t, uint64_t after_ms,
+                 uint64_t repeat_ms); /* starting again moves it */
 void timer_stop(struct timer *t);
 void timer_close(struct timer *t, timer_cb close_cb);
 

@@ -18,7 +18,8 @@ const char *problem_code(enum problem problem)
 
 const char *problem_title(enum problem problem)
 {
-    return (size_t)problem < array_len(problems) ? problems[problem].title : "An unexpected failure";
+    return (size_t)problem < array_len(problems) ? problems[problem].title
+                                                 : "An unexpected failure";
 }
 
 int problem_http(enum problem problem)

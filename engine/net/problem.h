@@ -1,4 +1,5 @@
-/* Problems on the wire (RFC 9457): one table for code, HTTP status and title. A new error is a new line here. */
+/* Problems on the wire (RFC 9457): one table for code, HTTP status and title. A new error is a new
+ * line here. */
 #ifndef HOLDFAST_NET_PROBLEM_H
 #define HOLDFAST_NET_PROBLEM_H
 
@@ -7,7 +8,8 @@
 /* X(NAME, "code", HTTP status, "title"). `type` on the wire is "/problems/<code>". */
 #define PROBLEM_MAP(X)                                                                             \
     X(BAD_REQUEST, "bad_request", 400, "The request is not well-formed")                           \
-    X(IDEMPOTENCY_KEY_MISSING, "idempotency_key_missing", 400, "This call needs an Idempotency-Key") \
+    X(IDEMPOTENCY_KEY_MISSING, "idempotency_key_missing", 400,                                     \
+      "This call needs an Idempotency-Key")                                                        \
     X(SIGNATURE_INVALID, "signature_invalid", 400, "The signature is not valid")                   \
     X(UNAUTHORIZED, "unauthorized", 401, "Credentials are missing or not valid")                   \
     X(TICKET_INVALID, "ticket_invalid", 401, "The ticket is not valid")                            \
@@ -23,12 +25,14 @@
     X(NOT_ACCEPTABLE, "not_acceptable", 406, "No acceptable representation")                       \
     X(REQUEST_TIMEOUT, "request_timeout", 408, "The request did not arrive in time")               \
     X(CONFLICT, "conflict", 409, "The state of the thing does not allow this")                     \
-    X(IDEMPOTENCY_IN_FLIGHT, "idempotency_in_flight", 409, "A request with this key is being worked on") \
+    X(IDEMPOTENCY_IN_FLIGHT, "idempotency_in_flight", 409,                                         \
+      "A request with this key is being worked on")                                                \
     X(SEAT_UNAVAILABLE, "seat_unavailable", 409, "A seat is not available")                        \
     X(SEAT_TAKEN, "seat_taken", 409, "A seat was sold to somebody else; nothing was charged")      \
     X(HOLD_LIMIT, "hold_limit", 409, "A limit of this session or customer is reached")             \
     X(NO_BLOCK, "no_block", 409, "No seats that fit are left")                                     \
-    X(PRICE_CHANGED, "price_changed", 409, "The price is not the expected one; nothing was charged") \
+    X(PRICE_CHANGED, "price_changed", 409,                                                         \
+      "The price is not the expected one; nothing was charged")                                    \
     X(NOT_REFUNDABLE, "not_refundable", 409, "This cannot be refunded")                            \
     X(TICKET_EXPIRED, "ticket_expired", 410, "The ticket has expired")                             \
     X(TURN_MISSED, "turn_missed", 410, "The turn was missed")                                      \
@@ -58,6 +62,7 @@ enum problem {
 const char *problem_code(enum problem problem);
 const char *problem_title(enum problem problem);
 int problem_http(enum problem problem);
-enum problem problem_of_status(enum status status); /* what a failure is on the wire; never for STATUS_OK */
+enum problem
+problem_of_status(enum status status); /* what a failure is on the wire; never for STATUS_OK */
 
 #endif

@@ -1,5 +1,6 @@
-/* Patterns are cut into segments once, when their table is added, and sorted by how particular they are. The first that fits settles the shape of the
- * path (literals and parameters in which places); the routes of that shape that fit, in this table and the later ones, are its methods. */
+/* Patterns are cut into segments once, when their table is added, and sorted by how particular they
+ * are. The first that fits settles the shape of the path (literals and parameters in which places);
+ * the routes of that shape that fit, in this table and the later ones, are its methods. */
 #include "engine/net/router.h"
 
 #include "engine/base/mem.h"
@@ -181,7 +182,8 @@ static void write_allow(unsigned methods, char *ret_allow)
     *at = '\0';
 }
 
-/* The route of this shape that serves the method; adds the methods of those that do not to *methods. */
+/* The route of this shape that serves the method; adds the methods of those that do not to
+ * *methods. */
 static const struct compiled_route *choose_method(const struct router_table *t, uint32_t rank,
                                                   const struct path_parts *parts,
                                                   enum http_method method, unsigned *methods)

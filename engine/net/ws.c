@@ -1,7 +1,8 @@
 /* A WebSocket of the server: a slot beside its connection's.
  *
  *   OPEN --ws_close / 1012 at drain--> close sent --peer's close, or 2 s--> gone
- *     \--peer's close--> answered --> gone                    \--peer breaks the protocol--> close sent --> gone
+ *     \--peer's close--> answered --> gone                    \--peer breaks the protocol--> close
+ * sent --> gone
  *
  * In any state the connection may end: ops->closed comes then, once, when the socket is closed. */
 #include "engine/base/encode.h"
@@ -12,10 +13,11 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 
-#define SEND_BUFFER (32 * 1024)    /* SO_SNDBUF: what is to be skipped must not hide in the kernel */
-#define BACKLOG_MAX (1024 * 1024)  /* bytes queued for one socket; past it the socket is ended, 1013 */
-#define PONG_BACKLOG (64 * 1024)   /* with more waiting, pings are not answered */
-#define REASON_MAX 123
+#define SEND_BUFFER (32 * 1024) /* SO_SNDBUF: what is to be skipped must not hide in the kernel */
+#define BACKLOG_MAX                                                                                \
+    (1024 * 1024) /* bytes queued for one socket; past it the socket is ended, 1013 */
+#define PONG_BACKLOG (64 * 1024) /* with more waiting, pings are not answered */
+#define REASON_MAX   123
 
 enum {
     CODE_RESTART = 1012,
@@ -422,7 +424,8 @@ struct ws *ws_accept(struct http_request *req, const char *subprotocol, const st
         return NULL;
     ws = pool_take(&shared_of(s)->slots);
     assert(ws && "there are as many slots as connections");
-    *ws = (struct ws){.conn = ex->conn, .server = s, .ops = ops, .ctx = ctx, .close_code = CODE_ABNORMAL};
+    *ws = (struct ws){
+        .conn = ex->conn, .server = s, .ops = ops, .ctx = ctx, .close_code = CODE_ABNORMAL};
     list_push_back(&s->sockets, &ws->link);
     s->values.ws_connections++;
     accept_key(key, accept);
@@ -437,7 +440,8 @@ struct ws *ws_accept(struct http_request *req, const char *subprotocol, const st
 
 /* ---- drain ---- */
 
-/* Closes as many sockets as the part of the drain that is over asks for, so that their clients do not come back all at once. */
+/* Closes as many sockets as the part of the drain that is over asks for, so that their clients do
+ * not come back all at once. */
 void ws_drain_step(struct http_server *s, int64_t now_ms)
 {
     int64_t window = (s->drain_until - s->drain_started) * 3 / 4;
@@ -445,7 +449,7 @@ void ws_drain_step(struct http_server *s, int64_t now_ms)
     int64_t stay = passed >= window ? 0 : s->drain_sockets * (window - passed) / window;
     int64_t open = 0;
 
-    list_for_each(it, &s->sockets)
+    list_for_each (it, &s->sockets)
         open++;
     for (; open > stay; open--) {
         struct ws *ws = list_entry(s->sockets.next, struct ws, link);

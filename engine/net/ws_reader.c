@@ -16,7 +16,7 @@ struct ws_reader {
     wslay_frame_context_ptr frames;
     struct ws_readers *pool;
     struct list link;
-    struct slice input; /* of this feed, not yet given to wslay */
+    struct slice input;   /* of this feed, not yet given to wslay */
     uint64_t given, used; /* bytes given to wslay; bytes of the frames it has completed */
     uint64_t frame_read;  /* payload of the frame at hand */
     uint8_t kind;         /* of the message at hand, 0: none */

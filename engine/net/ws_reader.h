@@ -1,5 +1,6 @@
-/* Reads the frames that a WebSocket client sends (RFC 6455 section 5) and puts messages together. Framing and unmasking are wslay's; a reader is borrowed
- * while bytes are in flight and given back at a frame's end, so an idle socket owns none. */
+/* Reads the frames that a WebSocket client sends (RFC 6455 section 5) and puts messages together.
+ * Framing and unmasking are wslay's; a reader is borrowed while bytes are in flight and given back
+ * at a frame's end, so an idle socket owns none. */
 #ifndef HOLDFAST_NET_WS_READER_H
 #define HOLDFAST_NET_WS_READER_H
 

@@ -1,9 +1,10 @@
-/* HTTP requests: a stream of them means the same in whatever pieces it comes, and no accepted head holds what another reader could understand otherwise. The
- * first byte of the input chooses the pieces, the rest is the stream. */
+/* HTTP requests: a stream of them means the same in whatever pieces it comes, and no accepted head
+ * holds what another reader could understand otherwise. The first byte of the input chooses the
+ * pieces, the rest is the stream. */
 #include "engine/net/http_parse.h"
 #include "tests/fuzz/fuzz.h"
 
-#define BODY_MAX 1000
+#define BODY_MAX   1000
 #define STREAM_MAX 70000
 
 enum phase { HEAD, LENGTH, CHUNKS, OVER };
@@ -53,7 +54,8 @@ static void check_head(const struct http_head *h, struct slice head)
     must(h->field_count <= HTTP_FIELDS_MAX && h->path.len > 0);
     must(count_fields(h, head, SLICE_LITERAL("host")) == 1 || h->http10);
     must(count_fields(h, head, SLICE_LITERAL("authorization")) <= 1);
-    must(lengths + codings <= 1 && h->chunked == (codings == 1) && (lengths || h->content_length == 0));
+    must(lengths + codings <= 1 && h->chunked == (codings == 1) &&
+         (lengths || h->content_length == 0));
     for (size_t i = 0; i < h->field_count; i++) {
         const struct http_field *f = &h->fields[i];
 
@@ -66,8 +68,9 @@ static void note_head(struct reader *r, struct slice head)
 {
     const struct http_head *h = &r->head;
 
-    buf_printf(&r->transcript, "%d %.*s ? %.*s %d%d%d%d", (int)h->method, SLICE_ARG(http_span_in(head, h->path)),
-               SLICE_ARG(http_span_in(head, h->query)), h->chunked, h->keep_alive, h->upgrade, h->expect_continue);
+    buf_printf(&r->transcript, "%d %.*s ? %.*s %d%d%d%d", (int)h->method,
+               SLICE_ARG(http_span_in(head, h->path)), SLICE_ARG(http_span_in(head, h->query)),
+               h->chunked, h->keep_alive, h->upgrade, h->expect_continue);
     for (size_t i = 0; i < h->field_count; i++)
         buf_printf(&r->transcript, "|%.*s:%.*s", SLICE_ARG(http_span_in(head, h->fields[i].name)),
                    SLICE_ARG(http_span_in(head, h->fields[i].value)));
@@ -152,7 +155,8 @@ static void feed(struct reader *r, struct slice piece)
     }
 }
 
-/* Reads the stream in pieces of `piece` bytes, a copy of each so that nobody looks back or ahead. */
+/* Reads the stream in pieces of `piece` bytes, a copy of each so that nobody looks back or ahead.
+ */
 static struct buf transcribe(struct slice stream, size_t piece)
 {
     struct reader r = {.phase = HEAD};

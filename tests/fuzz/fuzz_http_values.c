@@ -1,4 +1,5 @@
-/* Values of requests: query parts decode or say they are malformed, what was encoded decodes to itself; an accepted traceparent has its shape. */
+/* Values of requests: query parts decode or say they are malformed, what was encoded decodes to
+ * itself; an accepted traceparent has its shape. */
 #include "engine/net/http_parse.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,10 +1,11 @@
-/* Frames of a WebSocket client: the same messages come of them in whatever pieces they arrive; what is delivered is within the limit and, as text, valid UTF-8. The
- * first byte of the input chooses the pieces, the rest is the stream. */
+/* Frames of a WebSocket client: the same messages come of them in whatever pieces they arrive; what
+ * is delivered is within the limit and, as text, valid UTF-8. The first byte of the input chooses
+ * the pieces, the rest is the stream. */
 #include "engine/net/ws_reader.h"
 #include "tests/fuzz/fuzz.h"
 
 #define MESSAGE_MAX 500
-#define STREAM_MAX 70000
+#define STREAM_MAX  70000
 
 static void note(void *owner, char what, struct slice payload)
 {

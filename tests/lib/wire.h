@@ -1,4 +1,5 @@
-/* A raw TCP client in the same thread as the server under test: every wait turns the server's loop. */
+/* A raw TCP client in the same thread as the server under test: every wait turns the server's loop.
+ */
 #ifndef HOLDFAST_TESTS_WIRE_H
 #define HOLDFAST_TESTS_WIRE_H
 
@@ -23,11 +24,12 @@ void wire_send(struct wire *w, const void *at, size_t len);
 /* Each turns the loop until it is true, at most 5 s; then the test is ended. */
 void wire_await_bytes(struct wire *w, size_t len); /* w->got has so many */
 void wire_await_eof(struct wire *w);
-/* Turns the loop for the time of `turns` turns that wait at most 1 ms, taking what comes: to see that nothing does. */
+/* Turns the loop for the time of `turns` turns that wait at most 1 ms, taking what comes: to see
+ * that nothing does. */
 void wire_settle(struct wire *w, int turns);
 
-/* An answer, taken out of w->got: its status, or 0 when the server closed without one. Head and body lie in w->answer until the next call. 100 is an
- * answer of its own. */
+/* An answer, taken out of w->got: its status, or 0 when the server closed without one. Head and
+ * body lie in w->answer until the next call. 100 is an answer of its own. */
 struct wire_answer {
     int status;
     char *head; /* NUL-terminated, with the empty line */

@@ -64,7 +64,11 @@ static void reload(void *ctx)
 
 static int child(const char *token)
 {
-    const struct settings s = {{.bind = "127.0.0.1", .log_level = "info", .admin_token = token, .connections = 64, .requests = 16}};
+    const struct settings s = {{.bind = "127.0.0.1",
+                                .log_level = "info",
+                                .admin_token = token,
+                                .connections = 64,
+                                .requests = 16}};
     struct daemon_check check = {.name = "store", .ready = is_ready};
     struct daemon d;
     int code;
@@ -117,7 +121,8 @@ static void begin(struct fixture *f, const char *token)
     f->log = fdopen(ends[0], "r");
     loop_init(&f->loop, &clock_system);
     await_event(f, "event=listening", line, sizeof(line));
-    cr_assert_eq(sscanf(strstr(line, " port="), " port=%u ops_port=%u", &f->port, &f->ops_port), 2, "%s", line);
+    cr_assert_eq(sscanf(strstr(line, " port="), " port=%u ops_port=%u", &f->port, &f->ops_port), 2,
+                 "%s", line);
 }
 
 /* The exit code. */
@@ -152,7 +157,7 @@ static void assert_ops(struct fixture *f, const char *request, int status, const
     wire_answer_free(&a);
 }
 
-#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
+#define GET(path)  "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 #define FLIP(more) "POST /admin/v1/flip HTTP/1.1\r\nHost: x\r\n" more "\r\n"
 
 Test(daemon, ops_calls)
@@ -163,7 +168,8 @@ Test(daemon, ops_calls)
     assert_ops(&f, GET("/livez"), 200, "ok");
     assert_ops(&f, GET("/version"), 200, "\"name\":\"tested\"");
     assert_ops(&f, GET("/metrics"), 200, "\nholdfast_http_connections 0\n");
-    assert_ops(&f, GET("/readyz"), 503, "{\"store\":{\"ready\":false,\"why\":\"it is \\\"down\\\"\"}}");
+    assert_ops(&f, GET("/readyz"), 503,
+               "{\"store\":{\"ready\":false,\"why\":\"it is \\\"down\\\"\"}}");
     assert_ops(&f, FLIP(""), 401, "unauthorized");
     assert_ops(&f, FLIP("Authorization: Bearer s3cre\r\n"), 401, "unauthorized");
     assert_ops(&f, FLIP("Authorization: Bearer s3cret2\r\n"), 401, "unauthorized");
@@ -219,7 +225,11 @@ Test(daemon, signals)
 
 Test(daemon, an_address_that_cannot_be_had_ends_it)
 {
-    const struct settings s = {{.bind = "203.0.113.7", .port = 1, .log_level = "error", .connections = 16, .requests = 16}};
+    const struct settings s = {{.bind = "203.0.113.7",
+                                .port = 1,
+                                .log_level = "error",
+                                .connections = 16,
+                                .requests = 16}};
     struct daemon d;
 
     daemon_init(&d, "tested", &s.daemon);

@@ -1,4 +1,5 @@
-/* The client against a server of ours on the same loop, and against ports where nobody or nobody useful listens. */
+/* The client against a server of ours on the same loop, and against ports where nobody or nobody
+ * useful listens. */
 #include "engine/net/http_client.h"
 #include "engine/net/http_server.h"
 #include "tests/lib/fake_clock.h"
@@ -38,7 +39,8 @@ static void echo(struct http_request *req, void *ctx)
         http_reply_failure(req, STATUS_UNAVAILABLE);
         return;
     }
-    buf_printf(req->out, "%d %.*s %.*s", (int)req->method, SLICE_ARG(http_header_get(req, "x-own")), SLICE_ARG(req->body));
+    buf_printf(req->out, "%d %.*s %.*s", (int)req->method, SLICE_ARG(http_header_get(req, "x-own")),
+               SLICE_ARG(req->body));
     http_reply(req, 200, "text/special");
 }
 
@@ -58,8 +60,9 @@ static void flood(struct http_request *req, void *ctx)
 }
 
 static const struct route routes[] = {
-    {HTTP_GET_, "/echo", echo, 0, 0},    {HTTP_POST_, "/echo", echo, 0, 0},  {HTTP_PUT_, "/echo", echo, 0, 0},
-    {HTTP_DELETE_, "/echo", echo, 0, 0}, {HTTP_GET_, "/park", park, 0, 0}, {HTTP_GET_, "/flood", flood, 0, 0},
+    {HTTP_GET_, "/echo", echo, 0, 0}, {HTTP_POST_, "/echo", echo, 0, 0},
+    {HTTP_PUT_, "/echo", echo, 0, 0}, {HTTP_DELETE_, "/echo", echo, 0, 0},
+    {HTTP_GET_, "/park", park, 0, 0}, {HTTP_GET_, "/flood", flood, 0, 0},
 };
 
 static void begin_with(struct fixture *f, const struct clock *clock)
@@ -72,7 +75,8 @@ static void begin_with(struct fixture *f, const struct clock *clock)
     router_init(&f->router);
     router_add(&f->router, routes, array_len(routes), f);
     f->server = http_server_new(&f->loop, &f->router, &options);
-    cr_assert_eq(http_server_listen(f->server, "127.0.0.1", 0, why, sizeof(why)), STATUS_OK, "%s", why);
+    cr_assert_eq(http_server_listen(f->server, "127.0.0.1", 0, why, sizeof(why)), STATUS_OK, "%s",
+                 why);
     snprintf(f->base, sizeof(f->base), "http://127.0.0.1:%u", http_server_port(f->server));
     f->client = http_client_new(&f->loop, "test");
     metric_page_init(&f->page);
@@ -102,7 +106,8 @@ static void called(struct http_fetch *fetch, enum status status)
     c->status = status;
 }
 
-static enum status submit(struct fixture *f, struct call *c, enum http_method method, const char *base, const char *path)
+static enum status submit(struct fixture *f, struct call *c, enum http_method method,
+                          const char *base, const char *path)
 {
     enum status status;
 
@@ -254,7 +259,8 @@ Test(http_client, the_breaker_opens_and_lets_a_probe_through)
     fake_clock_advance(&clock, 1001);
     cr_assert_eq(submit(&f, &probe, HTTP_GET_, base, "/"), STATUS_OK);
     LOOP_UNTIL(&f.loop, probe.calls == 1, 5000);
-    cr_assert_eq(submit(&f, &shut, HTTP_GET_, f.base, "/echo"), STATUS_UNAVAILABLE, "one probe a second");
+    cr_assert_eq(submit(&f, &shut, HTTP_GET_, f.base, "/echo"), STATUS_UNAVAILABLE,
+                 "one probe a second");
     fake_clock_advance(&clock, 1001);
     fetch(&f, &healed, HTTP_GET_, "/echo");
     cr_assert_eq(f.values->client_breaker_open, 0);

@@ -36,7 +36,8 @@ static void assert_refused(const char *text, enum problem wanted)
     enum problem problem = PROBLEM_INTERNAL;
     size_t len;
 
-    cr_assert_eq(read_guarded(text, strlen(text), &head, &len, &problem), HTTP_PARSE_BAD, "%s", text);
+    cr_assert_eq(read_guarded(text, strlen(text), &head, &len, &problem), HTTP_PARSE_BAD, "%s",
+                 text);
     cr_assert_eq(problem, wanted, "%s: %s", text, problem_code(problem));
 }
 
@@ -49,8 +50,9 @@ static struct slice in(const char *text, struct http_span span)
 
 Test(http_parse, reads_a_request)
 {
-    static const char text[] = "POST /a/b?c=d&e HTTP/1.1\r\nHost: h\r\nX-Empty:\r\nX-Spaced: \t v w \t\r\n"
-                               "Content-Length: 12\r\nExpect: 100-Continue\r\n\r\n";
+    static const char text[] =
+        "POST /a/b?c=d&e HTTP/1.1\r\nHost: h\r\nX-Empty:\r\nX-Spaced: \t v w \t\r\n"
+        "Content-Length: 12\r\nExpect: 100-Continue\r\n\r\n";
     struct http_head h;
 
     cr_assert_eq(read_text(text, &h), HTTP_PARSE_DONE);
@@ -72,12 +74,14 @@ Test(http_parse, knows_when_to_keep_the_connection)
 {
     struct http_head h;
 
-    cr_assert_eq(read_text("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &h), HTTP_PARSE_DONE);
+    cr_assert_eq(read_text("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &h),
+                 HTTP_PARSE_DONE);
     cr_assert_not(h.keep_alive);
     cr_assert_eq(read_text("GET / HTTP/1.0\r\n\r\n", &h), HTTP_PARSE_DONE);
     cr_assert_not(h.keep_alive);
     cr_assert(h.http10);
-    cr_assert_eq(read_text("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &h), HTTP_PARSE_DONE);
+    cr_assert_eq(read_text("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &h),
+                 HTTP_PARSE_DONE);
     cr_assert(h.keep_alive);
 }
 
@@ -100,7 +104,8 @@ Test(http_parse, empty_lines_before_a_request_are_skipped)
     assert_refused("\n" GET "\r\n", PROBLEM_BAD_REQUEST);
 }
 
-/* Whatever two readers of one byte stream could understand differently: where the head ends, where the body ends, whose request it is. */
+/* Whatever two readers of one byte stream could understand differently: where the head ends, where
+ * the body ends, whose request it is. */
 Test(http_parse, refuses_what_could_smuggle_a_request)
 {
     static const char *const bad[] = {
@@ -164,7 +169,8 @@ Test(http_parse, refuses_a_nul_anywhere)
     for (size_t i = 0; i + 1 < sizeof(text); i++) {
         memcpy(copy, text, sizeof(text));
         copy[i] = '\0';
-        cr_assert_neq(read_guarded(copy, sizeof(text) - 1, &head, &len, &problem), HTTP_PARSE_DONE, "%zu", i);
+        cr_assert_neq(read_guarded(copy, sizeof(text) - 1, &head, &len, &problem), HTTP_PARSE_DONE,
+                      "%zu", i);
     }
 }
 
@@ -190,7 +196,8 @@ static char *long_text(const char *head, char c, size_t count, const char *tail)
     return text;
 }
 
-static void assert_long_refused(const char *head, size_t count, const char *tail, enum problem wanted)
+static void assert_long_refused(const char *head, size_t count, const char *tail,
+                                enum problem wanted)
 {
     char *text = long_text(head, 'a', count, tail);
 
@@ -205,7 +212,8 @@ Test(http_parse, has_limits)
 
     cr_assert_eq(read_text(text, &h), HTTP_PARSE_DONE);
     mem_free(text);
-    assert_long_refused("GET /", HTTP_LINE_MAX - 15, " HTTP/1.1\r\nHost: x\r\n\r\n", PROBLEM_URI_TOO_LONG);
+    assert_long_refused("GET /", HTTP_LINE_MAX - 15, " HTTP/1.1\r\nHost: x\r\n\r\n",
+                        PROBLEM_URI_TOO_LONG);
     assert_long_refused("GET /", HTTP_LINE_MAX, "", PROBLEM_URI_TOO_LONG); /* no end in sight */
     assert_long_refused(GET "A: ", HTTP_LINE_MAX, "\r\n\r\n", PROBLEM_HEAD_TOO_LARGE);
     assert_long_refused(GET "A: ", HTTP_LINE_MAX, "", PROBLEM_HEAD_TOO_LARGE);
@@ -244,7 +252,8 @@ Test(http_parse, counts_fields_and_bytes_of_the_head)
 /* A head that comes in any two or three pieces means what it means in one. */
 Test(http_parse, a_split_changes_nothing)
 {
-    static const char text[] = "\r\nPUT /x?y HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nrest";
+    static const char text[] =
+        "\r\nPUT /x?y HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nrest";
     size_t whole = sizeof(text) - 1, len = 0;
     enum problem problem;
 
@@ -252,8 +261,12 @@ Test(http_parse, a_split_changes_nothing)
         for (size_t second = first; second <= whole; second++) {
             struct http_scan scan = {0};
             enum http_parse a = http_scan_head(&scan, slice_of(text, first), &len, &problem);
-            enum http_parse b = a == HTTP_PARSE_MORE ? http_scan_head(&scan, slice_of(text, second), &len, &problem) : a;
-            enum http_parse c = b == HTTP_PARSE_MORE ? http_scan_head(&scan, slice_of(text, whole), &len, &problem) : b;
+            enum http_parse b = a == HTTP_PARSE_MORE
+                                    ? http_scan_head(&scan, slice_of(text, second), &len, &problem)
+                                    : a;
+            enum http_parse c = b == HTTP_PARSE_MORE
+                                    ? http_scan_head(&scan, slice_of(text, whole), &len, &problem)
+                                    : b;
 
             cr_assert_eq(a, first >= whole - 4 ? HTTP_PARSE_DONE : HTTP_PARSE_MORE);
             cr_assert_eq(c, HTTP_PARSE_DONE);
@@ -264,8 +277,8 @@ Test(http_parse, a_split_changes_nothing)
 
 /* ---- chunks ---- */
 
-static enum http_parse feed_in_pieces(const char *text, size_t piece, struct buf *body, size_t *ret_used,
-                                      enum problem *ret_problem)
+static enum http_parse feed_in_pieces(const char *text, size_t piece, struct buf *body,
+                                      size_t *ret_used, enum problem *ret_problem)
 {
     enum http_parse result = HTTP_PARSE_MORE;
     struct http_chunks c;
@@ -286,7 +299,8 @@ static enum http_parse feed_in_pieces(const char *text, size_t piece, struct buf
 
 Test(http_parse, reads_chunks_in_any_pieces)
 {
-    static const char text[] = "5\r\nhello\r\n1;ext=\"v\"\r\n,\r\n6\r\n world\r\n0\r\nTrailer: x\r\n\r\nNEXT";
+    static const char text[] =
+        "5\r\nhello\r\n1;ext=\"v\"\r\n,\r\n6\r\n world\r\n0\r\nTrailer: x\r\n\r\nNEXT";
     enum problem problem;
     struct buf body;
     size_t used;
@@ -294,7 +308,8 @@ Test(http_parse, reads_chunks_in_any_pieces)
     buf_init(&body, 100);
     for (size_t piece = 1; piece < sizeof(text); piece++) {
         buf_clear(&body);
-        cr_assert_eq(feed_in_pieces(text, piece, &body, &used, &problem), HTTP_PARSE_DONE, "%zu", piece);
+        cr_assert_eq(feed_in_pieces(text, piece, &body, &used, &problem), HTTP_PARSE_DONE, "%zu",
+                     piece);
         cr_assert(slice_is(buf_slice(&body), "hello, world"));
         cr_assert_str_eq(text + used, "NEXT");
     }
@@ -304,10 +319,21 @@ Test(http_parse, reads_chunks_in_any_pieces)
 Test(http_parse, refuses_chunks_that_could_smuggle)
 {
     static const char *const bad[] = {
-        "5\nhello\r\n0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhello\r\n0\n\r\n",  "5\r\nhello\r\n0\r\n\n",
-        "5\rhello\r\n0\r\n\r\n", "5 \r\nhello\r\n",       "0x5\r\nhello\r\n",       "-5\r\nhello\r\n",
-        "5\r\nhelloX\r\n",       "g\r\n",                 "fffffffffffffffff\r\n",  "5;a\nb\r\nhello\r\n",
-        "+5\r\nhello\r\n",       "\r\n5\r\nhello\r\n",    "5\r\nhello\r\n0\r\nA\n: b\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "5\r\nhello\r\n0\n\r\n",
+        "5\r\nhello\r\n0\r\n\n",
+        "5\rhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n",
+        "0x5\r\nhello\r\n",
+        "-5\r\nhello\r\n",
+        "5\r\nhelloX\r\n",
+        "g\r\n",
+        "fffffffffffffffff\r\n",
+        "5;a\nb\r\nhello\r\n",
+        "+5\r\nhello\r\n",
+        "\r\n5\r\nhello\r\n",
+        "5\r\nhello\r\n0\r\nA\n: b\r\n\r\n",
     };
     enum problem problem;
     struct buf body;
@@ -317,7 +343,8 @@ Test(http_parse, refuses_chunks_that_could_smuggle)
     for (size_t i = 0; i < array_len(bad); i++) {
         for (size_t piece = 1; piece < 30; piece += 28) {
             buf_clear(&body);
-            cr_assert_eq(feed_in_pieces(bad[i], piece, &body, &used, &problem), HTTP_PARSE_BAD, "%s", bad[i]);
+            cr_assert_eq(feed_in_pieces(bad[i], piece, &body, &used, &problem), HTTP_PARSE_BAD,
+                         "%s", bad[i]);
             cr_assert_eq(problem, PROBLEM_BAD_REQUEST);
         }
     }
@@ -336,7 +363,8 @@ Test(http_parse, chunks_have_limits)
     cr_assert_eq(problem, PROBLEM_BAD_REQUEST, "an extension without end");
     mem_free(text);
     buf_clear(&body);
-    cr_assert_eq(feed_in_pieces("5\r\nhello\r\n0\r\n\r\n", 100, &body, &used, &problem), HTTP_PARSE_BAD);
+    cr_assert_eq(feed_in_pieces("5\r\nhello\r\n0\r\n\r\n", 100, &body, &used, &problem),
+                 HTTP_PARSE_BAD);
     cr_assert_eq(problem, PROBLEM_BODY_TOO_LARGE);
     buf_free(&body);
 }
@@ -364,7 +392,9 @@ Test(http_parse, traceparent)
 {
     static const char good[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     static const char *const bad[] = {
-        "", "00", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
+        "",
+        "00",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",
         "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "00-00000000000000000000000000000000-b7ad6b7169203331-01",

@@ -52,11 +52,16 @@ static void describe(struct http_request *req, void *ctx)
     struct slice token = http_credential(req, "Bearer");
 
     (void)ctx;
-    buf_printf(req->out, "path=%.*s query=%.*s p0=%.*s q=%s%.*s%s peer=%.*s token=%.*s trace=%.*s last=%.*s",
-               SLICE_ARG(req->path), SLICE_ARG(req->query), SLICE_ARG(req->params[0]), q.at ? "[" : "-",
-               SLICE_ARG(q), q.at ? "]" : bad ? "!" : "", SLICE_ARG(req->peer), SLICE_ARG(token),
-               SLICE_ARG(req->traceparent), SLICE_ARG(http_header_get(req, "x-twice")));
-    cr_assert(slice_eq(q, again));
+    buf_printf(req->out,
+               "path=%.*s query=%.*s p0=%.*s q=%s%.*s%s peer=%.*s token=%.*s trace=%.*s last=%.*s",
+               SLICE_ARG(req->path), SLICE_ARG(req->query), SLICE_ARG(req->params[0]),
+               q.at ? "[" : "-", SLICE_ARG(q),
+               q.at  ? "]"
+               : bad ? "!"
+                     : "",
+               SLICE_ARG(req->peer), SLICE_ARG(token), SLICE_ARG(req->traceparent),
+               SLICE_ARG(http_header_get(req, "x-twice")));
+    cr_assert(!q.at || slice_eq(q, again));
     http_reply(req, 200, "text/plain");
 }
 
@@ -75,7 +80,8 @@ static void answer_parked(struct fixture *f)
         struct http_request *req = f->parked[i];
 
         f->gone_when_answered += http_gone(req);
-        buf_printf(req->out, "%.*s?%.*s:%.*s", SLICE_ARG(req->path), SLICE_ARG(req->query), SLICE_ARG(req->body));
+        buf_printf(req->out, "%.*s?%.*s:%.*s", SLICE_ARG(req->path), SLICE_ARG(req->query),
+                   SLICE_ARG(req->body));
         http_reply(req, 200, "text/plain");
     }
     f->parked_count = 0;
@@ -91,7 +97,8 @@ static char large[LARGE_SIZE];
 
 static void shared(struct http_request *req, void *ctx)
 {
-    http_reply_shared(req, 200, "application/octet-stream", slice_of(large, sizeof(large)), released, ctx);
+    http_reply_shared(req, 200, "application/octet-stream", slice_of(large, sizeof(large)),
+                      released, ctx);
 }
 
 static void built(struct http_request *req, void *ctx)
@@ -184,7 +191,8 @@ static void begin_with(struct fixture *f, const struct http_server_options *opti
     metric_page_init(&f->page);
     metric_page_add(&f->page, http_server_metrics(f->server));
     f->values = http_server_metrics(f->server)->base;
-    cr_assert_eq(http_server_listen(f->server, "127.0.0.1", 0, why, sizeof(why)), STATUS_OK, "%s", why);
+    cr_assert_eq(http_server_listen(f->server, "127.0.0.1", 0, why, sizeof(why)), STATUS_OK, "%s",
+                 why);
     wire_open(&f->w, &f->loop, http_server_port(f->server));
 }
 
@@ -299,15 +307,18 @@ Test(http_server, tells_the_handler_what_was_asked)
     struct fixture f;
 
     begin(&f);
-    wire_say(&f.w, "GET /describe/7?a=1&q=%c3%a9+x%26&z HTTP/1.1\r\nHost: x\r\nAuthorization: bearer  t0k \r\nX-Twice: 1\r\n"
+    wire_say(&f.w, "GET /describe/7?a=1&q=%c3%a9+x%26&z HTTP/1.1\r\nHost: x\r\nAuthorization: "
+                   "bearer  t0k \r\nX-Twice: 1\r\n"
                    "X-Forwarded-For: 9.9.9.9, 10.1.2.3\r\nx-twice: 2\r\n"
                    "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n");
-    assert_body(&f.w, 200,
-                "path=/describe/7 query=a=1&q=%c3%a9+x%26&z p0=7 q=[\xc3\xa9 x&] peer=10.1.2.3 token=t0k "
-                "trace=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 last=2");
+    assert_body(
+        &f.w, 200,
+        "path=/describe/7 query=a=1&q=%c3%a9+x%26&z p0=7 q=[\xc3\xa9 x&] peer=10.1.2.3 token=t0k "
+        "trace=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 last=2");
     wire_say(&f.w, "GET /describe/7?q=%zz HTTP/1.1\r\nHost: x\r\nAuthorization: Basic t0k\r\n"
                    "X-Forwarded-For: 9.9.9.9, evil\r\ntraceparent: junk\r\n\r\n");
-    assert_body(&f.w, 200, "path=/describe/7 query=q=%zz p0=7 q=-! peer=127.0.0.1 token= trace= last=");
+    assert_body(&f.w, 200,
+                "path=/describe/7 query=q=%zz p0=7 q=-! peer=127.0.0.1 token= trace= last=");
     end(&f);
 }
 
@@ -367,13 +378,22 @@ Test(http_server, json_bodies)
     struct fixture f;
 
     begin(&f);
-    cr_assert_eq(wire_ask(&f.w, "POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; charset=utf-8\r\n"
-                                "Content-Length: 7\r\n\r\n{\"a\":1}"), 204);
-    cr_assert_eq(wire_ask(&f.w, "POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                                "Content-Length: 7\r\n\r\n{\"a\":1]"), 400);
+    cr_assert_eq(
+        wire_ask(
+            &f.w,
+            "POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; charset=utf-8\r\n"
+            "Content-Length: 7\r\n\r\n{\"a\":1}"),
+        204);
+    cr_assert_eq(wire_ask(&f.w,
+                          "POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                          "Content-Length: 7\r\n\r\n{\"a\":1]"),
+                 400);
     cr_assert_eq(wire_ask(&f.w, "POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
-                                "Content-Length: 7\r\n\r\n{\"a\":1}"), 415);
-    cr_assert_eq(wire_ask(&f.w, "POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{\"a\":1}"), 415);
+                                "Content-Length: 7\r\n\r\n{\"a\":1}"),
+                 415);
+    cr_assert_eq(
+        wire_ask(&f.w, "POST /json HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{\"a\":1}"),
+        415);
     end(&f);
 }
 
@@ -381,9 +401,10 @@ Test(http_server, json_bodies)
 
 Test(http_server, bodies_of_every_kind_at_every_split)
 {
-    static const char text[] = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
-                               "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                               "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n" GET("/hello");
+    static const char text[] =
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+        "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n" GET("/hello");
     struct fixture f;
 
     begin(&f);
@@ -400,7 +421,8 @@ Test(http_server, bodies_of_every_kind_at_every_split)
 
 Test(http_server, a_request_byte_by_byte)
 {
-    static const char text[] = "POST /echo?x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+    static const char text[] = "POST /echo?x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                               "chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
     struct fixture f;
 
     begin(&f);
@@ -463,7 +485,8 @@ Test(http_server, requests_of_many_connections_wait_side_by_side)
         char text[100];
 
         another(&f, &w[i]);
-        snprintf(text, sizeof(text), "POST /park HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n%d", i);
+        snprintf(text, sizeof(text),
+                 "POST /park HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n%d", i);
         wire_say(&w[i], text);
     }
     LOOP_UNTIL(&f.loop, f.parked_count == 4, 2000);
@@ -601,35 +624,45 @@ Test(http_server, what_cannot_be_read_is_answered_and_closed)
 {
     assert_refused_and_closed("nonsense\r\n\r\n" GET("/hello"), 400, "bad_request");
     assert_refused_and_closed("GET /hello HTTP/1.1\r\n\r\n" GET("/hello"), 400, "bad_request");
-    assert_refused_and_closed("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" GET("/hello"),
+    assert_refused_and_closed("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: "
+                              "4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" GET("/hello"),
                               400, "bad_request");
-    assert_refused_and_closed("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n" GET("/hello"),
+    assert_refused_and_closed("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                              "chunked\r\n\r\n5\nhello\r\n0\r\n\r\n" GET("/hello"),
                               400, "bad_request");
-    assert_refused_and_closed("GET /hello HTTP/2.0\r\nHost: x\r\n\r\n", 505, "version_not_supported");
+    assert_refused_and_closed("GET /hello HTTP/2.0\r\nHost: x\r\n\r\n", 505,
+                              "version_not_supported");
 }
 
 Test(http_server, a_long_line_is_414_and_a_long_head_431)
 {
-    char *text = mem_alloc(40000);
+    struct buf text;
 
-    strcpy(text, "GET /");
-    memset(text + 5, 'a', 9000);
-    assert_refused_and_closed(text, 414, "uri_too_long");
-    strcpy(text, "GET /hello HTTP/1.1\r\nHost: x\r\n");
+    buf_init(&text, 40000);
+    buf_append_str(&text, "GET /");
+    for (int i = 0; i < 9000; i++)
+        buf_append_char(&text, 'a');
+    buf_append_char(&text, '\0');
+    assert_refused_and_closed(text.at, 414, "uri_too_long");
+    buf_clear(&text);
+    buf_append_str(&text, "GET /hello HTTP/1.1\r\nHost: x\r\n");
     for (int i = 0; i < 70; i++)
-        strcat(text, "a: b\r\n");
-    strcat(text, "\r\n");
-    assert_refused_and_closed(text, 431, "head_too_large");
-    mem_free(text);
+        buf_append_str(&text, "a: b\r\n");
+    buf_append(&text, "\r\n", 3);
+    assert_refused_and_closed(text.at, 431, "head_too_large");
+    buf_free(&text);
 }
 
 Test(http_server, a_large_body_is_refused_before_it_is_read)
 {
-    assert_refused_and_closed("POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n", 413, "body_too_large");
-    assert_refused_and_closed("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n", 413,
+    assert_refused_and_closed("POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n", 413,
                               "body_too_large");
-    assert_refused_and_closed("POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n", 413,
-                              "body_too_large");
+    assert_refused_and_closed(
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n", 413,
+        "body_too_large");
+    assert_refused_and_closed(
+        "POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n",
+        413, "body_too_large");
 }
 
 Test(http_server, a_route_may_take_more)
@@ -657,12 +690,20 @@ Test(http_server, expect_100_continue)
     struct fixture f;
 
     begin(&f);
-    cr_assert_eq(wire_ask(&f.w, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"), 100);
+    cr_assert_eq(
+        wire_ask(
+            &f.w,
+            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
+        100);
     wire_say(&f.w, "ok");
     assert_body(&f.w, 200, "ok");
-    wire_say(&f.w, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nok");
+    wire_say(
+        &f.w,
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\nok");
     assert_body(&f.w, 200, "ok");
-    cr_assert_eq(wire_ask(&f.w, "POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n"), 413);
+    cr_assert_eq(wire_ask(&f.w, "POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\nExpect: "
+                                "100-continue\r\n\r\n"),
+                 413);
     wire_await_eof(&f.w);
     end(&f);
 }
@@ -757,7 +798,8 @@ Test(http_server, admin_routes_without_a_gate_are_refused)
 
 /* ---- deadlines ---- */
 
-static const struct http_server_options hasty = {.connections = 8, .requests = 8, .head_ms = 60, .body_ms = 60, .idle_ms = 60, .send_ms = 60};
+static const struct http_server_options hasty = {
+    .connections = 8, .requests = 8, .head_ms = 60, .body_ms = 60, .idle_ms = 60, .send_ms = 60};
 
 Test(http_server, a_slow_head_is_408)
 {
@@ -773,7 +815,8 @@ Test(http_server, a_slow_head_is_408)
 
 Test(http_server, a_head_that_trickles_does_not_move_its_deadline)
 {
-    struct http_server_options options = {.connections = 8, .requests = 8, .head_ms = 100, .idle_ms = 10000};
+    struct http_server_options options = {
+        .connections = 8, .requests = 8, .head_ms = 100, .idle_ms = 10000};
     struct fixture f;
 
     begin_with(&f, &options);
@@ -827,7 +870,8 @@ Test(http_server, a_handler_may_take_longer_than_any_deadline)
 
 Test(http_server, a_client_that_does_not_read_is_cut)
 {
-    struct http_server_options options = {.connections = 8, .requests = 8, .send_ms = 60, .send_buffer = 16384};
+    struct http_server_options options = {
+        .connections = 8, .requests = 8, .send_ms = 60, .send_buffer = 16384};
     struct fixture f;
 
     begin_with(&f, &options);
@@ -892,7 +936,8 @@ Test(http_server, a_taken_address_is_said)
 
     begin(&f);
     cr_assert_eq(http_server_listen(f.server, "127.0.0.300", 1, why, sizeof(why)), STATUS_INVALID);
-    cr_assert_eq(http_server_listen(f.server, "203.0.113.7", 1, why, sizeof(why)), STATUS_UNAVAILABLE);
+    cr_assert_eq(http_server_listen(f.server, "203.0.113.7", 1, why, sizeof(why)),
+                 STATUS_UNAVAILABLE);
     cr_assert(strstr(why, "203.0.113.7 port 1: "), "%s", why);
     end(&f);
 }

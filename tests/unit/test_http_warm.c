@@ -1,5 +1,6 @@
-/* What a warm server costs: no allocation per request, no buffer per idle connection. Allocations of this program, our libraries and libuv are counted: the
- * linker wraps malloc and its kin (see meson.build), libuv gets the wrapped ones. */
+/* What a warm server costs: no allocation per request, no buffer per idle connection. Allocations
+ * of this program, our libraries and libuv are counted: the linker wraps malloc and its kin (see
+ * meson.build), libuv gets the wrapped ones. */
 #include "engine/net/http_server.h"
 #include "tests/lib/until.h"
 #include "tests/lib/wire.h"
@@ -86,7 +87,8 @@ static void begin(struct fixture *f)
     metric_page_init(&f->page);
     metric_page_add(&f->page, http_server_metrics(f->server));
     f->values = http_server_metrics(f->server)->base;
-    cr_assert_eq(http_server_listen(f->server, "127.0.0.1", 0, why, sizeof(why)), STATUS_OK, "%s", why);
+    cr_assert_eq(http_server_listen(f->server, "127.0.0.1", 0, why, sizeof(why)), STATUS_OK, "%s",
+                 why);
 }
 
 static void end(struct fixture *f)
@@ -124,7 +126,8 @@ static const char *const requests[] = {
     "GET /hello/1?q=a%20b HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n",
     "GET /hello/1 HTTP/1.1\r\nHost: x\r\n\r\nGET /hello/2 HTTP/1.1\r\nHost: x\r\n\r\n",
     "POST /hello/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-    "POST /hello/1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "POST /hello/1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+    "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n",
     "PUT /hello/1 HTTP/1.1\r\nHost: x\r\n\r\n",
     "GET /later HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -48,6 +48,7 @@ static void assert_found(struct fixture *f, enum http_method method, const char 
                          const char *pattern)
 {
     cr_assert_eq(ask(f, method, path), ROUTE_FOUND, "%s", path);
+    cr_assert_not_null(f->req.route);
     cr_assert_str_eq(f->req.route->pattern, pattern, "%s", path);
     cr_assert_eq(f->ctx, f);
 }
@@ -138,7 +139,12 @@ Test(router, an_encoded_or_empty_parameter_is_no_match)
 Test(router, strange_paths_are_not_found)
 {
     struct fixture f;
-    static const char *const paths[] = {"", "*", "v1", "//", "/v1", "/v1/events/1/session/",
+    static const char *const paths[] = {"",
+                                        "*",
+                                        "v1",
+                                        "//",
+                                        "/v1",
+                                        "/v1/events/1/session/",
                                         "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19"};
 
     router_init(&f.r);

@@ -83,7 +83,8 @@ static const struct route routes[] = {
 
 static void begin_with(struct fixture *f, unsigned idle_ms)
 {
-    const struct http_server_options options = {.connections = 64, .requests = 64, .ws_idle_ms = idle_ms, .ws_pong_ms = 50};
+    const struct http_server_options options = {
+        .connections = 64, .requests = 64, .ws_idle_ms = idle_ms, .ws_pong_ms = 50};
     char why[100];
 
     memset(f, 0, sizeof(*f));
@@ -95,7 +96,8 @@ static void begin_with(struct fixture *f, unsigned idle_ms)
     metric_page_init(&f->page);
     metric_page_add(&f->page, http_server_metrics(f->server));
     f->values = http_server_metrics(f->server)->base;
-    cr_assert_eq(http_server_listen(f->server, "127.0.0.1", 0, why, sizeof(why)), STATUS_OK, "%s", why);
+    cr_assert_eq(http_server_listen(f->server, "127.0.0.1", 0, why, sizeof(why)), STATUS_OK, "%s",
+                 why);
     wire_open(&f->w, &f->loop, http_server_port(f->server));
 }
 
@@ -115,7 +117,8 @@ static void end(struct fixture *f)
 /* ---- the client's side ---- */
 
 #define HANDSHAKE(path, more)                                                                      \
-    "GET " path " HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n" \
+    "GET " path                                                                                    \
+    " HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"         \
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" more "\r\n"
 
 static void upgrade(struct wire *w)
@@ -223,7 +226,8 @@ Test(ws, handshake)
     wire_say(&f.w, HANDSHAKE("/ws", "Sec-WebSocket-Protocol: p1\r\n"));
     a = wire_answer(&f.w, false);
     cr_assert_eq(a.status, 101);
-    cr_assert(strstr(a.head, "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "RFC 6455 section 1.3");
+    cr_assert(strstr(a.head, "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
+              "RFC 6455 section 1.3");
     cr_assert(strstr(a.head, "\r\nSec-WebSocket-Protocol: p1\r\n"));
     cr_assert(strstr(a.head, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"));
     wire_answer_free(&a);
@@ -240,11 +244,20 @@ Test(ws, handshakes_that_are_none)
 
     begin(&f);
     cr_assert_eq(wire_ask(&f.w, "GET /ws HTTP/1.1\r\nHost: x\r\n\r\n"), 426);
-    cr_assert_eq(wire_ask(&f.w, "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"), 426);
-    cr_assert_eq(wire_ask(&f.w, "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"), 426);
-    cr_assert_eq(wire_ask(&f.w, "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n"), 400);
+    cr_assert_eq(
+        wire_ask(&f.w,
+                 "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"),
+        426);
+    cr_assert_eq(
+        wire_ask(&f.w,
+                 "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+        426);
+    cr_assert_eq(
+        wire_ask(&f.w,
+                 "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n"),
+        400);
     end(&f);
 }
 
@@ -300,7 +313,8 @@ Test(ws, an_upgrade_may_be_answered_later_and_frames_may_come_early)
 
 Test(ws, messages_of_every_length)
 {
-    static const size_t lengths[] = {0, 1, 125, 126, 127, 4095, 4096, 4097, 65535, 65536, MESSAGE_MAX};
+    static const size_t lengths[] = {0,    1,    125,   126,   127,        4095,
+                                     4096, 4097, 65535, 65536, MESSAGE_MAX};
     struct fixture f;
     char *bytes = mem_alloc(MESSAGE_MAX);
 
@@ -342,7 +356,9 @@ Test(ws, bytes_in_any_pieces)
     buf_init(&all, 10000);
     put_frame(&all, 0x01, SLICE_LITERAL("fran"));
     put_frame(&all, 0x89, SLICE_LITERAL(""));
-    put_frame(&all, 0x80, SLICE_LITERAL("\xc3\xa7" "ais"));
+    put_frame(&all, 0x80,
+              SLICE_LITERAL("\xc3\xa7"
+                            "ais"));
     put_frame(&all, 0x81, SLICE_LITERAL("x"));
     for (size_t piece = 1; piece < all.len; piece++) {
         for (size_t at = 0; at < all.len; at += piece) {
@@ -350,7 +366,8 @@ Test(ws, bytes_in_any_pieces)
             loop_turn(&f.loop, false);
         }
         assert_frame(&f.w, 0x8a, SLICE_LITERAL(""));
-        assert_text(&f.w, "fran\xc3\xa7" "ais");
+        assert_text(&f.w, "fran\xc3\xa7"
+                          "ais");
         assert_text(&f.w, "x");
     }
     buf_free(&all);
@@ -373,23 +390,23 @@ static void assert_ends(const char *bytes, size_t len, uint16_t code)
 }
 
 #define ENDS(bytes, code) assert_ends(bytes, sizeof(bytes) - 1, code)
-#define MASK "\x01\x02\x03\x04"
+#define MASK              "\x01\x02\x03\x04"
 
 Test(ws, broken_frames_end_it)
 {
-    ENDS("\x81\x01x", 1002);                          /* not masked */
-    ENDS("\xc1\x80" MASK, 1002);                      /* a reserved bit */
-    ENDS("\x83\x80" MASK, 1002);                      /* a reserved opcode */
-    ENDS("\x8b\x80" MASK, 1002);                      /* a reserved control */
-    ENDS("\x80\x80" MASK, 1002);                      /* goes on with nothing */
-    ENDS("\x01\x80" MASK "\x81\x80" MASK, 1002);      /* a message in a message */
-    ENDS("\x09\x80" MASK, 1002);                      /* a ping in pieces */
-    ENDS("\x89\xfe\x01\x00" MASK, 1002);              /* a ping of 256 bytes */
-    ENDS("\x82\xfe\x00\x01" MASK "x", 1002);          /* not the shortest length */
-    ENDS("\x88\x81" MASK "x", 1002);                  /* half a close code */
-    ENDS("\x88\x82" MASK "\x02\xef", 1002);           /* 1005 is never sent: 03ed ^ 0102 */
-    ENDS("\x81\x81" MASK "\xfe", 1007);               /* 0xff is no UTF-8 */
-    ENDS("\x81\x82" MASK "\xc3\x20", 1007);           /* half a character */
+    ENDS("\x81\x01x", 1002);                     /* not masked */
+    ENDS("\xc1\x80" MASK, 1002);                 /* a reserved bit */
+    ENDS("\x83\x80" MASK, 1002);                 /* a reserved opcode */
+    ENDS("\x8b\x80" MASK, 1002);                 /* a reserved control */
+    ENDS("\x80\x80" MASK, 1002);                 /* goes on with nothing */
+    ENDS("\x01\x80" MASK "\x81\x80" MASK, 1002); /* a message in a message */
+    ENDS("\x09\x80" MASK, 1002);                 /* a ping in pieces */
+    ENDS("\x89\xfe\x01\x00" MASK, 1002);         /* a ping of 256 bytes */
+    ENDS("\x82\xfe\x00\x01" MASK "x", 1002);     /* not the shortest length */
+    ENDS("\x88\x81" MASK "x", 1002);             /* half a close code */
+    ENDS("\x88\x82" MASK "\x02\xef", 1002);      /* 1005 is never sent: 03ed ^ 0102 */
+    ENDS("\x81\x81" MASK "\xfe", 1007);          /* 0xff is no UTF-8 */
+    ENDS("\x81\x82" MASK "\xc3\x20", 1007);      /* half a character */
     ENDS("\x82\xff\x00\x00\x00\x00\x00\x01\x86\xa1" MASK "x", 1009); /* MESSAGE_MAX + 1 */
 }
 
@@ -413,7 +430,9 @@ Test(ws, the_peer_closes)
 
     begin(&f);
     upgrade(&f.w);
-    send_frame(&f.w, 0x88, SLICE_LITERAL("\x0f\xa0" "bye"));
+    send_frame(&f.w, 0x88,
+               SLICE_LITERAL("\x0f\xa0"
+                             "bye"));
     assert_closed_with(&f.w, 4000);
     LOOP_UNTIL(&f.loop, f.closed == 1, 2000);
     cr_assert_eq(f.code, 4000);
@@ -430,7 +449,9 @@ Test(ws, we_close)
     ws_close(f.last, 1001, "away");
     ws_close(f.last, 1002, "once is enough");
     cr_assert_eq(f.closed, 0);
-    assert_frame(&f.w, 0x88, SLICE_LITERAL("\x03\xe9" "away"));
+    assert_frame(&f.w, 0x88,
+                 SLICE_LITERAL("\x03\xe9"
+                               "away"));
     send_text(&f.w, 0x81, "too late");
     send_frame(&f.w, 0x88, SLICE_LITERAL("\x03\xe9"));
     wire_await_eof(&f.w);
@@ -496,7 +517,8 @@ Test(ws, a_frame_is_shared)
     end(&f);
 }
 
-/* A peer that does not read: the backlog shows, and falls when it reads again, and then `drained` comes. */
+/* A peer that does not read: the backlog shows, and falls when it reads again, and then `drained`
+ * comes. */
 Test(ws, backlog_of_a_slow_reader)
 {
     struct fixture f;
