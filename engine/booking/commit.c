@@ -156,7 +156,7 @@ static void flush_lane(struct lane *lane)
         lane->due = false;
         send_batch(lane);
     }
-    if (lane->waiting_count && !list_empty(&lane->idle) && !uv_is_active((uv_handle_t *)&lane->timer.uv))
+    if (lane->waiting_count && !list_empty(&lane->idle) && !timer_active(&lane->timer))
         timer_start(&lane->timer, COMMIT_GATHER_MS, 0);
 }
 

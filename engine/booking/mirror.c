@@ -108,7 +108,7 @@ void mirror_stop(struct mirror *m)
     size_t cursor = 0;
 
     while ((job = map_next(&m->jobs, &cursor))) {
-        if (uv_is_active((uv_handle_t *)&job->pause.uv))
+        if (timer_active(&job->pause))
             finish(job, STATUS_CANCELED);
     }
 }

@@ -121,6 +121,11 @@ void timer_stop(struct timer *t)
     uv_timer_stop(&t->uv);
 }
 
+bool timer_active(const struct timer *t)
+{
+    return uv_is_active((const uv_handle_t *)&t->uv);
+}
+
 static void timer_closed(uv_handle_t *handle)
 {
     struct timer *t = container_of((uv_timer_t *)handle, struct timer, uv);

@@ -71,6 +71,7 @@ void timer_init(struct loop *l, struct timer *t, timer_cb cb);
 void timer_start(struct timer *t, uint64_t after_ms,
                  uint64_t repeat_ms); /* starting again moves it */
 void timer_stop(struct timer *t);
+bool timer_active(const struct timer *t); /* will fire */
 void timer_close(struct timer *t, timer_cb close_cb);
 
 #endif

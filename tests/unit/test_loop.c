@@ -94,10 +94,13 @@ Test(loop, a_timer_repeats_until_the_loop_is_stopped)
 
     loop_init(&l, &clock_system);
     timer_init(&l, &a.timer, fired);
+    cr_assert(!timer_active(&a.timer));
     timer_start(&a.timer, 1, 1);
+    cr_assert(timer_active(&a.timer));
     loop_run(&l);
     cr_assert_eq(a.fired, 3);
     timer_stop(&a.timer);
+    cr_assert(!timer_active(&a.timer));
     loop_run(&l);
     cr_assert_eq(a.fired, 3);
     timer_close(&a.timer, closed);
