@@ -40,7 +40,7 @@ ports_find() {
     taken=" $(awk '$4 == "0A" { print $2 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sed 's/.*://' | tr '\n' ' ')"
     for ((tries = 0; tries < 200; tries++)); do
         PORT_BASE=$((12000 + 20 * (RANDOM % 900)))
-        for offset in {0..4} {10..13} {1000..1003}; do
+        for offset in {0..4} {10..13} {1000..1004}; do
             case $taken in *" $(printf %04X $((PORT_BASE + offset))) "*) continue 2 ;; esac
         done
         return

@@ -96,7 +96,7 @@ doctor_disk() {
 
 doctor_ports() {
     local offset part inode taken=''
-    for offset in {0..4} {10..13} {1000..1003}; do
+    for offset in {0..4} {10..13} {1000..1004}; do
         port_listener $((PORT_BASE + offset)) || continue
         inode=$REPLY
         part=$(doctor_port_part "$offset")
@@ -114,7 +114,7 @@ doctor_port_part() {
     1 | 1001) echo waitroom ;;
     2 | 1002) echo engine ;;
     3 | 1003) echo seatmap-ws ;;
-    4) echo paysim ;;
+    4 | 1004) echo paysim ;;
     10) echo postgres ;;
     11) echo redis ;;
     *) echo kafka ;;

@@ -69,7 +69,7 @@ event_create() {
         \"startsAt\":\"$starts\",\"currency\":\"EUR\",\"type\":\"concert\",\"performers\":[\"The Rivals\"],\"queue\":$3,\"charge\":$4,
         \"priceLevels\":[{\"id\":\"gold\",\"name\":\"Gold\",\"amount\":12000},{\"id\":\"silver\",\"name\":\"Silver\",\"amount\":8000},
                          {\"id\":\"bronze\",\"name\":\"Bronze\",\"amount\":5000}],
-        \"layout\":{\"arena\":{\"seats\":$2}}}") || exit 1
+        \"arena\":{\"seats\":$2}}") || exit 1
     REPLY=$(sed -n 's/.*"eventId" *: *"\([^"]*\)".*/\1/p' <<<"$answer")
     [ -n "$REPLY" ] || die "no eventId in: $answer"
 }

@@ -143,7 +143,7 @@ daemon_up_wait() {
     now_us; start=$REPLY
     ui_progress "$1" "$start" 'starting'
     daemon_wait "$@"
-    ui_done "$1" "$start" "port $3${4:+, ops $4}"
+    ui_done "$1" "$start" "port $3, ops $4"
 }
 
 env_write() {
@@ -160,6 +160,8 @@ env_write() {
                 echo "HOLDFAST_${name}_OPS_URL=http://127.0.0.1:$REPLY"
             done
             echo "HOLDFAST_ADMIN_TOKEN=$ADMIN_TOKEN"
+            echo "HOLDFAST_PUBLIC_URL=$PUBLIC_URL"
+            echo "HOLDFAST_TICKET_KEYS=$STATE/ticket-keys"
             echo "HOLDFAST_PAYMENT_SECRET=$PAYMENT_SECRET"
             echo "HOLDFAST_PAYMENT_URL=http://127.0.0.1:$PAYSIM_PORT"
             echo "PGHOST=$POSTGRES_SOCKETS"
@@ -216,7 +218,7 @@ verb_status() {
 }
 
 status_daemon() {
-    [ ! -e "$RUN/$1.cmd" ] || status_line "$1" "$3" daemon_ready "$3" "$4"
+    [ ! -e "$RUN/$1.cmd" ] || status_line "$1" "$3" daemon_ready "$4"
 }
 
 # status_line PART PORT READY_COMMAND...
