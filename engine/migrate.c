@@ -1,7 +1,7 @@
 /* migrate: brings a database to the schema of this version, then exits. */
+#include "engine/store/migrate.h"
 #include "engine/base/config.h"
 #include "engine/base/mem.h"
-#include "engine/store/migrate.h"
 
 #include <stdio.h>
 
@@ -10,8 +10,10 @@ struct settings {
 };
 
 static const struct config_option options[] = {
-    {"database", CONFIG_STR, offsetof(struct settings, database), "", 0, 0, false, "libpq connection string"},
-    {"sql-dir", CONFIG_STR, offsetof(struct settings, sql_dir), "sql", 0, 0, false, "directory of the migrations"},
+    {"database", CONFIG_STR, offsetof(struct settings, database), "", 0, 0, false,
+     "libpq connection string"},
+    {"sql-dir", CONFIG_STR, offsetof(struct settings, sql_dir), "sql", 0, 0, false,
+     "directory of the migrations"},
 };
 
 static int migrate(const struct settings *settings)
@@ -22,7 +24,8 @@ static int migrate(const struct settings *settings)
     buf_init(&report, 1 << 20);
     status = migrate_run(settings->database, settings->sql_dir, &report);
     if (status)
-        fprintf(stderr, "%.*smigrate: stopped: %s\n", (int)report.len, report.at ? report.at : "", status_text(status));
+        fprintf(stderr, "%.*smigrate: stopped: %s\n", (int)report.len, report.at ? report.at : "",
+                status_text(status));
     else if (report.len == 0)
         printf("nothing to apply\n");
     else
@@ -34,11 +37,12 @@ static int migrate(const struct settings *settings)
 int main(int argc, char **argv)
 {
     struct settings settings = {0};
-    struct config config = {.program = "migrate",
-                            .summary = "Applies the migrations of a directory that the database does not have yet.",
-                            .options = options,
-                            .count = array_len(options),
-                            .target = &settings};
+    struct config config = {
+        .program = "migrate",
+        .summary = "Applies the migrations of a directory that the database does not have yet.",
+        .options = options,
+        .count = array_len(options),
+        .target = &settings};
     enum config_verdict verdict = config_load(&config, argc, argv);
     int code = verdict == CONFIG_RUN ? migrate(&settings) : verdict == CONFIG_DONE ? 0 : 2;
 

@@ -1,4 +1,5 @@
-/* The news (Kafka) as the domain sees it: produce with an answer, consume from a position. Behind an ops table: bus_rdkafka.c is production. */
+/* The news (Kafka) as the domain sees it: produce with an answer, consume from a position. Behind
+ * an ops table: bus_rdkafka.c is production. */
 #ifndef HOLDFAST_STORE_BUS_H
 #define HOLDFAST_STORE_BUS_H
 
@@ -15,7 +16,8 @@ struct bus_header {
     struct slice value;
 };
 
-/* OK: the message is on all in-sync replicas. INVALID: it can never be accepted (too large, no such topic): park it. TIMEOUT, UNAVAILABLE, CANCELED: not known. */
+/* OK: the message is on all in-sync replicas. INVALID: it can never be accepted (too large, no such
+ * topic): park it. TIMEOUT, UNAVAILABLE, CANCELED: not known. */
 typedef void (*bus_cb)(struct bus_send *send, enum status status);
 
 /* Embedded by the caller, who owns it until the callback. */
@@ -35,8 +37,10 @@ struct bus_message {
 
 /* A consumer of one topic, all partitions, without a group: each process sees everything. */
 struct bus_feed_ops {
-    void (*message)(struct bus_feed *feed, const struct bus_message *message); /* the message lives during the call */
-    /* Everything that was in the topic when the feed started (or reconnected) has been delivered. Once per start. May be NULL. */
+    void (*message)(struct bus_feed *feed,
+                    const struct bus_message *message); /* the message lives during the call */
+    /* Everything that was in the topic when the feed started (or reconnected) has been delivered.
+     * Once per start. May be NULL. */
     void (*caught_up)(struct bus_feed *feed);
 };
 
@@ -49,9 +53,11 @@ struct bus_feed {
 enum bus_start { BUS_FROM_BEGINNING, BUS_FROM_END };
 
 struct bus_ops {
-    enum status (*send)(struct bus *bus, struct bus_send *send, const char *topic, struct slice key, struct slice payload,
-                        const struct bus_header *headers, size_t header_count);
-    enum status (*feed)(struct bus *bus, struct bus_feed *feed, const char *topic, enum bus_start start);
+    enum status (*send)(struct bus *bus, struct bus_send *send, const char *topic, struct slice key,
+                        struct slice payload, const struct bus_header *headers,
+                        size_t header_count);
+    enum status (*feed)(struct bus *bus, struct bus_feed *feed, const char *topic,
+                        enum bus_start start);
     void (*feed_stop)(struct bus *bus, struct bus_feed *feed);
     bool (*ready)(struct bus *bus, const char **ret_why);
     void (*close)(struct bus *bus);
@@ -61,19 +67,24 @@ struct bus {
     const struct bus_ops *ops;
 };
 
-/* Everything is copied. Messages of one key keep the order of their sends (idempotent producer, acks=all). OVERLOADED when the queue is full: then no callback. */
-static inline MUST_CHECK enum status bus_send(struct bus *bus, struct bus_send *send, const char *topic, struct slice key,
-                                              struct slice payload, const struct bus_header *headers, size_t header_count)
+/* Everything is copied. Messages of one key keep the order of their sends (idempotent producer,
+ * acks=all). OVERLOADED when the queue is full: then no callback. */
+static inline MUST_CHECK enum status bus_send(struct bus *bus, struct bus_send *send,
+                                              const char *topic, struct slice key,
+                                              struct slice payload,
+                                              const struct bus_header *headers, size_t header_count)
 {
     return bus->ops->send(bus, send, topic, key, payload, headers, header_count);
 }
 
-static inline MUST_CHECK enum status bus_feed_start(struct bus *bus, struct bus_feed *feed, const char *topic, enum bus_start start)
+static inline MUST_CHECK enum status bus_feed_start(struct bus *bus, struct bus_feed *feed,
+                                                    const char *topic, enum bus_start start)
 {
     return bus->ops->feed(bus, feed, topic, start);
 }
 
-static inline void bus_feed_stop(struct bus *bus, struct bus_feed *feed) /* no message after this returns */
+static inline void bus_feed_stop(struct bus *bus,
+                                 struct bus_feed *feed) /* no message after this returns */
 {
     bus->ops->feed_stop(bus, feed);
 }

@@ -49,7 +49,8 @@ static void woken(uv_poll_t *poll, int status, int events)
     serve(c);
 }
 
-/* librdkafka writes only when the queue stops being empty. What was in it before, nobody would ever be told of: look once. */
+/* librdkafka writes only when the queue stops being empty. What was in it before, nobody would ever
+ * be told of: look once. */
 void bus_client_watch(struct bus_client *c, rd_kafka_queue_t *queue)
 {
     static const uint64_t one = 1;
@@ -75,7 +76,8 @@ static void take_error(struct bus_client *c, rd_kafka_event_t *event)
 
     if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         if (c->up)
-            log_warn("kafka", "connection lost", log_str("why", rd_kafka_event_error_string(event)));
+            log_warn("kafka", "connection lost",
+                     log_str("why", rd_kafka_event_error_string(event)));
         set_up(c, false, rd_kafka_event_error_string(event));
     } else if (rd_kafka_event_error_is_fatal(event)) {
         log_error("kafka", "fatal", log_str("why", rd_kafka_event_error_string(event)));
@@ -128,7 +130,8 @@ static void set(rd_kafka_conf_t *conf, const struct bus_setting *s)
         refuse(why);
 }
 
-static rd_kafka_conf_t *make_conf(rd_kafka_type_t type, const char *brokers, const char *client_id, const struct bus_setting *settings)
+static rd_kafka_conf_t *make_conf(rd_kafka_type_t type, const char *brokers, const char *client_id,
+                                  const struct bus_setting *settings)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
@@ -138,14 +141,16 @@ static rd_kafka_conf_t *make_conf(rd_kafka_type_t type, const char *brokers, con
         set(conf, s);
     for (const struct bus_setting *s = settings; s->name; s++)
         set(conf, s);
-    if (type == RD_KAFKA_CONSUMER) /* unknown before 2.2, which pauses a second when a queue is full */
+    if (type ==
+        RD_KAFKA_CONSUMER) /* unknown before 2.2, which pauses a second when a queue is full */
         rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10", NULL, 0);
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG |
+                                       RD_KAFKA_EVENT_STATS);
     return conf;
 }
 
-void bus_client_open(struct bus_client *c, rd_kafka_type_t type, const char *brokers, const char *client_id,
-                     const struct bus_setting *settings)
+void bus_client_open(struct bus_client *c, rd_kafka_type_t type, const char *brokers,
+                     const char *client_id, const struct bus_setting *settings)
 {
     char why[256];
     int rc;
@@ -165,7 +170,8 @@ void bus_client_open(struct bus_client *c, rd_kafka_type_t type, const char *bro
     set_up(c, false, "connecting");
 }
 
-/* ---- closing: joining librdkafka's threads takes up to a second, which the loop does not have ---- */
+/* ---- closing: joining librdkafka's threads takes up to a second, which the loop does not have
+ * ---- */
 
 static void destroy_run(uv_work_t *work)
 {
@@ -187,7 +193,8 @@ static void destroy_done(uv_work_t *work, int status)
     c->ops->closed(c);
 }
 
-/* Only now: nothing of the handle is in use on the loop any more, which may have been in the middle of serving it. */
+/* Only now: nothing of the handle is in use on the loop any more, which may have been in the middle
+ * of serving it. */
 static void wake_closed(uv_handle_t *handle)
 {
     struct bus_client *c = container_of((uv_poll_t *)(void *)handle, struct bus_client, wake);

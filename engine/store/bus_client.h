@@ -1,5 +1,5 @@
-/* A librdkafka handle on the loop: its threads write to an eventfd when a queue has something, the loop serves the queue. Shared by the producer
- * (bus_rdkafka.c) and the feeds (bus_feed.c). */
+/* A librdkafka handle on the loop: its threads write to an eventfd when a queue has something, the
+ * loop serves the queue. Shared by the producer (bus_rdkafka.c) and the feeds (bus_feed.c). */
 #ifndef HOLDFAST_STORE_BUS_CLIENT_H
 #define HOLDFAST_STORE_BUS_CLIENT_H
 
@@ -11,7 +11,8 @@ struct bus_client;
 
 /* All on the loop, except before_destroy, which runs in a thread of libuv's pool. */
 struct bus_client_ops {
-    /* Serves some of what is queued; true when there may be more (it is called again in the next turn). */
+    /* Serves some of what is queued; true when there may be more (it is called again in the next
+     * turn). */
     bool (*serve)(struct bus_client *c);
     /* Gives back what was made of the handle: topics, queues. May block. May be NULL. */
     void (*before_destroy)(struct bus_client *c);
@@ -39,12 +40,14 @@ struct bus_setting {
     const char *name, *value;
 };
 
-/* `settings` end with a NULL name; they and the client id go to librdkafka, which starts its threads. Aborts when it refuses (a misspelled setting, no threads). */
-void bus_client_open(struct bus_client *c, rd_kafka_type_t type, const char *brokers, const char *client_id,
-                     const struct bus_setting *settings);
+/* `settings` end with a NULL name; they and the client id go to librdkafka, which starts its
+ * threads. Aborts when it refuses (a misspelled setting, no threads). */
+void bus_client_open(struct bus_client *c, rd_kafka_type_t type, const char *brokers,
+                     const char *client_id, const struct bus_setting *settings);
 /* `queue` wakes the loop as the main queue does. */
 void bus_client_watch(struct bus_client *c, rd_kafka_queue_t *queue);
-/* Deals with an event of the main queue that every client has: errors, logs, statistics. False: it is the owner's kind. Destroys nothing. */
+/* Deals with an event of the main queue that every client has: errors, logs, statistics. False: it
+ * is the owner's kind. Destroys nothing. */
 bool bus_client_event(struct bus_client *c, rd_kafka_event_t *event);
 /* serve is not called again; closed comes later. Does not wait for what is queued. */
 void bus_client_close(struct bus_client *c);

@@ -4,17 +4,17 @@
  *               |  ^ failed: again in half a second
  *               +--+
  *
- * A partition is caught up when its end at the look-up was reached, or librdkafka says there is no more now. Broken connections mend
- * themselves in librdkafka, which goes on where it was. */
+ * A partition is caught up when its end at the look-up was reached, or librdkafka says there is no
+ * more now. Broken connections mend themselves in librdkafka, which goes on where it was. */
 #include "engine/store/bus_feed.h"
 
 #include "engine/base/log.h"
 
 #include <stdlib.h>
 
-#define RETRY_MS 500
-#define LOOK_UP_MS 3000
-#define BATCH 256       /* messages a turn, so that others have theirs */
+#define RETRY_MS    500
+#define LOOK_UP_MS  3000
+#define BATCH       256 /* messages a turn, so that others have theirs */
 #define HEADERS_MAX 32  /* of a message; more are not shown */
 
 struct partition {
@@ -96,7 +96,8 @@ static size_t take_headers(const rd_kafka_message_t *m, struct bus_header *ret_h
     if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
     while (count < HEADERS_MAX &&
-           rd_kafka_header_get_all(headers, count, &ret_headers[count].name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+           rd_kafka_header_get_all(headers, count, &ret_headers[count].name, &value, &len) ==
+               RD_KAFKA_RESP_ERR_NO_ERROR) {
         ret_headers[count].value = slice_or_none(value, len);
         count++;
     }
@@ -142,7 +143,8 @@ static void take_message(struct feed_run *run, const rd_kafka_message_t *m)
         return;
     }
     if (m->err) {
-        log_warn("kafka", "feed disturbed", log_str("topic", run->topic), log_str("why", rd_kafka_err2str(m->err)));
+        log_warn("kafka", "feed disturbed", log_str("topic", run->topic),
+                 log_str("why", rd_kafka_err2str(m->err)));
         return;
     }
     deliver(run, m);
@@ -183,7 +185,8 @@ static rd_kafka_resp_err_t count_partitions(struct feed_run *run)
 
     if (err)
         return err;
-    err = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    err = metadata->topic_cnt == 1 ? metadata->topics[0].err
+                                   : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     run->count = err ? 0 : metadata->topics[0].partition_cnt;
     rd_kafka_metadata_destroy(metadata);
     if (!err && run->count == 0)
@@ -199,18 +202,23 @@ static void look_up_run(uv_work_t *work)
     mem_free(run->partitions);
     run->partitions = mem_alloc(((size_t)run->count + 1) * sizeof(*run->partitions));
     for (int i = 0; i < run->count && !err; i++)
-        err = rd_kafka_query_watermark_offsets(run->client.rk, run->topic, i, &run->partitions[i].low, &run->partitions[i].high, LOOK_UP_MS);
+        err =
+            rd_kafka_query_watermark_offsets(run->client.rk, run->topic, i, &run->partitions[i].low,
+                                             &run->partitions[i].high, LOOK_UP_MS);
     run->look_up_err = err;
 }
 
 static void consume(struct feed_run *run)
 {
     run->consuming = true;
-    run->behind = run->count + 1; /* one for this function: caught_up comes after all have started */
+    run->behind =
+        run->count + 1; /* one for this function: caught_up comes after all have started */
     for (int i = 0; i < run->count; i++) {
         struct partition *p = &run->partitions[i];
 
-        rd_kafka_consume_start_queue(run->rkt, i, run->start == BUS_FROM_END ? p->high : RD_KAFKA_OFFSET_BEGINNING, run->queue);
+        rd_kafka_consume_start_queue(
+            run->rkt, i, run->start == BUS_FROM_END ? p->high : RD_KAFKA_OFFSET_BEGINNING,
+            run->queue);
         if (run->start == BUS_FROM_END || p->low >= p->high)
             partition_caught_up(run, i);
     }
@@ -233,7 +241,8 @@ static void looked_up(uv_work_t *work, int status)
         consume(run);
         return;
     }
-    log_warn("kafka", "topic not found yet", log_str("topic", run->topic), log_str("why", rd_kafka_err2str(run->look_up_err)));
+    log_warn("kafka", "topic not found yet", log_str("topic", run->topic),
+             log_str("why", rd_kafka_err2str(run->look_up_err)));
     timer_start(&run->retry, RETRY_MS, 0);
 }
 
@@ -246,10 +255,12 @@ static void look_up(struct timer *timer)
         abort();
 }
 
-static const struct bus_client_ops client_ops = {.serve = serve, .before_destroy = give_back, .closed = client_closed};
+static const struct bus_client_ops client_ops = {
+    .serve = serve, .before_destroy = give_back, .closed = client_closed};
 
-/* A message is handed on at once (wait), a fetch that found a full queue or an error comes back soon (backoff), and what waits for the
- * loop is bounded, generously, because of that pause (bus_client.c). */
+/* A message is handed on at once (wait), a fetch that found a full queue or an error comes back
+ * soon (backoff), and what waits for the loop is bounded, generously, because of that pause
+ * (bus_client.c). */
 static const struct bus_setting settings[] = {
     {"fetch.wait.max.ms", "20"},
     {"fetch.error.backoff.ms", "50"},
@@ -258,8 +269,8 @@ static const struct bus_setting settings[] = {
     {NULL, NULL},
 };
 
-struct feed_run *feed_run_new(struct loop *l, struct bus_feed *feed, const char *topic, enum bus_start start,
-                              const struct feed_options *options)
+struct feed_run *feed_run_new(struct loop *l, struct bus_feed *feed, const char *topic,
+                              enum bus_start start, const struct feed_options *options)
 {
     struct feed_run *run = mem_alloc(sizeof(*run));
     rd_kafka_topic_conf_t *conf = rd_kafka_topic_conf_new();
@@ -271,7 +282,8 @@ struct feed_run *feed_run_new(struct loop *l, struct bus_feed *feed, const char 
     run->topic = mem_strdup(topic);
     run->start = start;
     run->alive = 2;
-    bus_client_open(&run->client, RD_KAFKA_CONSUMER, options->brokers, options->client_id, settings);
+    bus_client_open(&run->client, RD_KAFKA_CONSUMER, options->brokers, options->client_id,
+                    settings);
     /* What retention took away is skipped, not waited for. */
     rd_kafka_topic_conf_set(conf, "auto.offset.reset", "earliest", NULL, 0);
     run->rkt = rd_kafka_topic_new(run->client.rk, topic, conf);

@@ -15,8 +15,8 @@ struct feed_options {
 };
 
 /* Runs until feed_run_stop. The topic is looked up until it is found. */
-struct feed_run *feed_run_new(struct loop *l, struct bus_feed *feed, const char *topic, enum bus_start start,
-                              const struct feed_options *options);
+struct feed_run *feed_run_new(struct loop *l, struct bus_feed *feed, const char *topic,
+                              enum bus_start start, const struct feed_options *options);
 void feed_run_stop(struct feed_run *run); /* no message after this returns; freed comes later */
 const struct bus_client *feed_run_client(const struct feed_run *run);
 

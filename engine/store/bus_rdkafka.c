@@ -1,7 +1,8 @@
 /* The producer, and the table that puts it together with the feeds.
  *
- * The life of a message: send -> librdkafka's queue -> broker -> delivery report in the main queue -> callback, on the loop. Every message that librdkafka
- * took is in `sends` until then, so that closing, or a producer that is lost for good, can complete it. */
+ * The life of a message: send -> librdkafka's queue -> broker -> delivery report in the main queue
+ * -> callback, on the loop. Every message that librdkafka took is in `sends` until then, so that
+ * closing, or a producer that is lost for good, can complete it. */
 #include "engine/store/bus_rdkafka.h"
 
 #include "engine/base/log.h"
@@ -10,8 +11,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define QUEUE_MAX 100000
-#define MESSAGE_MS 30000
+#define QUEUE_MAX     100000
+#define MESSAGE_MS    30000
 #define EVENTS_A_TURN 64 /* a delivery report event has up to thousands of messages */
 
 struct producer {
@@ -35,7 +36,8 @@ struct bus_rdkafka {
     bool produces;             /* else it only reads */
     struct producer *producer; /* NULL: lost, a new one comes */
     struct list sends;         /* struct bus_send, with librdkafka */
-    struct list refused;       /* struct bus_send that librdkafka never takes, to be told at the end of the turn */
+    struct list refused; /* struct bus_send that librdkafka never takes, to be told at the end of
+                            the turn */
     struct turn_end tell_refused;
     struct timer look; /* every second: keeps the gauge, makes a lost producer anew */
     struct list feeds; /* struct feed_link */
@@ -102,8 +104,8 @@ static enum status status_of(rd_kafka_resp_err_t err)
 
 /* ---- the producer ---- */
 
-/* An idempotent producer that lost count of its messages, or was refused its id, is of no use any more: another follows within a second (look). What it had
- * is not known to have arrived. */
+/* An idempotent producer that lost count of its messages, or was refused its id, is of no use any
+ * more: another follows within a second (look). What it had is not known to have arrived. */
 static void lose_producer(struct bus_rdkafka *b)
 {
     bus_client_close(&b->producer->client);
@@ -128,8 +130,10 @@ static bool serve(struct bus_client *c)
     struct producer *p = container_of(c, struct producer, client);
     rd_kafka_event_t *event = NULL;
 
-    for (int i = 0; i < EVENTS_A_TURN && !c->closing && (event = rd_kafka_queue_poll(c->main, 0)); i++) {
-        bool fatal = rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR && rd_kafka_event_error_is_fatal(event);
+    for (int i = 0; i < EVENTS_A_TURN && !c->closing && (event = rd_kafka_queue_poll(c->main, 0));
+         i++) {
+        bool fatal = rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR &&
+                     rd_kafka_event_error_is_fatal(event);
 
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
             take_reports(p, event);
@@ -162,7 +166,8 @@ static struct producer *producer_new(struct bus_rdkafka *b)
         {"enable.idempotence", "true"},
         {"acks", "all"},
         {"linger.ms", "1"}, /* 0 is slower at the 99th percentile */
-        {"partitioner", "murmur2_random"}, /* as the Java clients do: one key, one partition, whoever sends */
+        {"partitioner",
+         "murmur2_random"}, /* as the Java clients do: one key, one partition, whoever sends */
         {"queue.buffering.max.messages", queue_max},
         {"queue.buffering.max.kbytes", "262144"},
         {"message.timeout.ms", message_ms},
@@ -186,11 +191,13 @@ static rd_kafka_headers_t *make_headers(const struct bus_header *headers, size_t
     rd_kafka_headers_t *made = count > 0 ? rd_kafka_headers_new(count) : NULL;
 
     for (size_t i = 0; i < count; i++)
-        rd_kafka_header_add(made, headers[i].name, -1, headers[i].value.at, (ssize_t)headers[i].value.len);
+        rd_kafka_header_add(made, headers[i].name, -1, headers[i].value.at,
+                            (ssize_t)headers[i].value.len);
     return made;
 }
 
-static rd_kafka_resp_err_t produce(struct bus_rdkafka *b, struct bus_send *send, const char *topic, struct slice key, struct slice payload,
+static rd_kafka_resp_err_t produce(struct bus_rdkafka *b, struct bus_send *send, const char *topic,
+                                   struct slice key, struct slice payload,
                                    rd_kafka_headers_t *headers)
 {
     rd_kafka_vu_t parts[] = {
@@ -201,7 +208,8 @@ static rd_kafka_resp_err_t produce(struct bus_rdkafka *b, struct bus_send *send,
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = send},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
-    rd_kafka_error_t *error = rd_kafka_produceva(b->producer->client.rk, parts, array_len(parts) - !headers);
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(b->producer->client.rk, parts, array_len(parts) - !headers);
     rd_kafka_resp_err_t err = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
 
     if (error) {
@@ -219,7 +227,8 @@ static void tell_refused(struct turn_end *end)
     complete_all(b, &b->refused, STATUS_INVALID);
 }
 
-static enum status rdkafka_send(struct bus *bus, struct bus_send *send, const char *topic, struct slice key, struct slice payload,
+static enum status rdkafka_send(struct bus *bus, struct bus_send *send, const char *topic,
+                                struct slice key, struct slice payload,
                                 const struct bus_header *headers, size_t header_count)
 {
     struct bus_rdkafka *b = rdkafka_of(bus);
@@ -249,10 +258,12 @@ static void feed_freed(struct feed_run *run, void *owner)
     free_if_done(owner);
 }
 
-static enum status rdkafka_feed(struct bus *bus, struct bus_feed *feed, const char *topic, enum bus_start start)
+static enum status rdkafka_feed(struct bus *bus, struct bus_feed *feed, const char *topic,
+                                enum bus_start start)
 {
     struct bus_rdkafka *b = rdkafka_of(bus);
-    struct feed_options options = {b->brokers, b->client_id, &b->metrics.kafka_received_total, feed_freed, b};
+    struct feed_options options = {b->brokers, b->client_id, &b->metrics.kafka_received_total,
+                                   feed_freed, b};
     struct feed_link *link;
 
     if (b->closing)
@@ -286,14 +297,15 @@ static void rdkafka_feed_stop(struct bus *bus, struct bus_feed *feed)
 static bool rdkafka_ready(struct bus *bus, const char **ret_why)
 {
     struct bus_rdkafka *b = rdkafka_of(bus);
-    const struct bus_client *down = b->producer && !b->producer->client.up ? &b->producer->client : NULL;
+    const struct bus_client *down =
+        b->producer && !b->producer->client.up ? &b->producer->client : NULL;
 
     if (b->produces && !b->producer) {
         if (ret_why)
             *ret_why = "kafka: the producer was refused";
         return false;
     }
-    list_for_each(link, &b->feeds) {
+    list_for_each (link, &b->feeds) {
         const struct bus_client *c = feed_run_client(list_entry(link, struct feed_link, link)->run);
 
         down = down || c->up ? down : c;
@@ -339,8 +351,11 @@ static void rdkafka_close(struct bus *bus)
     timer_close(&b->look, look_closed);
 }
 
-static const struct bus_ops ops = {
-    .send = rdkafka_send, .feed = rdkafka_feed, .feed_stop = rdkafka_feed_stop, .ready = rdkafka_ready, .close = rdkafka_close};
+static const struct bus_ops ops = {.send = rdkafka_send,
+                                   .feed = rdkafka_feed,
+                                   .feed_stop = rdkafka_feed_stop,
+                                   .ready = rdkafka_ready,
+                                   .close = rdkafka_close};
 
 struct bus *bus_rdkafka_new(struct loop *l, const struct bus_rdkafka_options *options)
 {

@@ -1,4 +1,5 @@
-/* The news on a real Kafka: librdkafka with its threads, everything brought back to the loop before anybody sees it. */
+/* The news on a real Kafka: librdkafka with its threads, everything brought back to the loop before
+ * anybody sees it. */
 #ifndef HOLDFAST_STORE_BUS_RDKAFKA_H
 #define HOLDFAST_STORE_BUS_RDKAFKA_H
 
@@ -17,11 +18,12 @@
 METRIC_STRUCT(bus_rdkafka_metrics, BUS_RDKAFKA_METRICS);
 
 struct bus_rdkafka_options {
-    const char *brokers;     /* bootstrap servers */
+    const char *brokers; /* bootstrap servers */
     const char *client_id;
-    bool producer;           /* warmed at start: asks for the producer id at once, before the first message needs it */
-    size_t queue_max;        /* messages, 0: 100,000 */
-    unsigned message_ms;     /* until a message is given up with TIMEOUT; 0: 30,000 */
+    bool producer;    /* warmed at start: asks for the producer id at once, before the first message
+                         needs it */
+    size_t queue_max; /* messages, 0: 100,000 */
+    unsigned message_ms; /* until a message is given up with TIMEOUT; 0: 30,000 */
 };
 
 struct bus *bus_rdkafka_new(struct loop *l, const struct bus_rdkafka_options *options);

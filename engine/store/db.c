@@ -34,7 +34,8 @@ void db_array_begin(struct buf *b)
     buf_append_char(b, '{');
 }
 
-/* In an array that has begun, only the opening brace is not followed by a comma. A quoted brace is followed by its quote. */
+/* In an array that has begun, only the opening brace is not followed by a comma. A quoted brace is
+ * followed by its quote. */
 static void separate(struct buf *b)
 {
     if (b->len > 0 && b->at[b->len - 1] != '{')

@@ -1,5 +1,6 @@
-/* The truth (PostgreSQL) as the domain sees it: named prepared statements with text or binary parameters, and transactions that are one statement each.
- * Behind an ops table: db_pq.c is production, the simulation brings its own (it dispatches on the statement's name). */
+/* The truth (PostgreSQL) as the domain sees it: named prepared statements with text or binary
+ * parameters, and transactions that are one statement each. Behind an ops table: db_pq.c is
+ * production, the simulation brings its own (it dispatches on the statement's name). */
 #ifndef HOLDFAST_STORE_DB_H
 #define HOLDFAST_STORE_DB_H
 
@@ -10,12 +11,13 @@
 struct db;
 struct db_request;
 
-/* A statement, static in the module that uses it. It is one transaction by itself; work of several steps is an SQL function (sql/). */
+/* A statement, static in the module that uses it. It is one transaction by itself; work of several
+ * steps is an SQL function (sql/). */
 struct db_statement {
-    const char *name;   /* unique in the program: "booking_commit" */
-    const char *text;   /* with $1.. */
+    const char *name; /* unique in the program: "booking_commit" */
+    const char *text; /* with $1.. */
     size_t params;
-    bool read_only;     /* may be repeated after a lost connection */
+    bool read_only; /* may be repeated after a lost connection */
 };
 
 /* Rows of text columns; valid only during the callback. */
@@ -28,7 +30,8 @@ struct db_result {
 
 struct db_result_ops {
     bool (*is_null)(const struct db_result *r, size_t row, size_t column);
-    struct slice (*value)(const struct db_result *r, size_t row, size_t column); /* NUL follows the slice */
+    struct slice (*value)(const struct db_result *r, size_t row,
+                          size_t column); /* NUL follows the slice */
 };
 
 /* A refusal by the database: SQLSTATE and message. */
@@ -38,9 +41,11 @@ struct db_error {
     char constraint[64];
 };
 
-/* OK: result is not NULL. CONFLICT: unique violation, serialization failure or deadlock; INVALID: another refusal (class 22, 23, P0...): `request->error` tells.
- * TIMEOUT, UNAVAILABLE, CANCELED: whether the statement ran is not known. */
-typedef void (*db_cb)(struct db_request *request, enum status status, const struct db_result *result);
+/* OK: result is not NULL. CONFLICT: unique violation, serialization failure or deadlock; INVALID:
+ * another refusal (class 22, 23, P0...): `request->error` tells. TIMEOUT, UNAVAILABLE, CANCELED:
+ * whether the statement ran is not known. */
+typedef void (*db_cb)(struct db_request *request, enum status status,
+                      const struct db_result *result);
 
 /* Embedded by the caller, who owns it until the callback. */
 struct db_request {
@@ -55,7 +60,8 @@ struct db_request {
 };
 
 struct db_ops {
-    enum status (*query)(struct db *db, struct db_request *request, const struct db_statement *statement, const struct slice *params,
+    enum status (*query)(struct db *db, struct db_request *request,
+                         const struct db_statement *statement, const struct slice *params,
                          unsigned deadline_ms);
     enum status (*lock)(struct db *db, struct db_request *request, int64_t key);
     void (*unlock)(struct db *db, int64_t key);
@@ -70,16 +76,21 @@ struct db {
     void *on_lock_lost_ctx;
 };
 
-/* Submits; `params[i].at == NULL` is SQL NULL; they are copied before the call returns. OVERLOADED when too many wait, UNAVAILABLE when no connection could be made
- * for 5 s: then no callback. Statements go out in order but on several connections: order between two is only what the caller waits for. */
-static inline MUST_CHECK enum status db_query(struct db *db, struct db_request *request, const struct db_statement *statement,
+/* Submits; `params[i].at == NULL` is SQL NULL; they are copied before the call returns. OVERLOADED
+ * when too many wait, UNAVAILABLE when no connection could be made for 5 s: then no callback.
+ * Statements go out in order but on several connections: order between two is only what the caller
+ * waits for. */
+static inline MUST_CHECK enum status db_query(struct db *db, struct db_request *request,
+                                              const struct db_statement *statement,
                                               const struct slice *params, unsigned deadline_ms)
 {
     return db->ops->query(db, request, statement, params, deadline_ms);
 }
 
-/* Tries to take a session advisory lock on a connection kept for locks only. OK with one row, one column: "t" or "f". Lost locks are told by on_lock_lost. */
-static inline MUST_CHECK enum status db_try_lock(struct db *db, struct db_request *request, int64_t key)
+/* Tries to take a session advisory lock on a connection kept for locks only. OK with one row, one
+ * column: "t" or "f". Lost locks are told by on_lock_lost. */
+static inline MUST_CHECK enum status db_try_lock(struct db *db, struct db_request *request,
+                                                 int64_t key)
 {
     return db->ops->lock(db, request, key);
 }
@@ -112,9 +123,11 @@ static inline struct slice db_value(const struct db_result *r, size_t row, size_
 /* Typed readers; a value of another shape is a bug (assert). NULL reads as 0 / false. */
 int64_t db_i64(const struct db_result *r, size_t row, size_t column);
 bool db_bool(const struct db_result *r, size_t row, size_t column);
-int64_t db_time_ms(const struct db_result *r, size_t row, size_t column); /* a bigint column of milliseconds */
+int64_t db_time_ms(const struct db_result *r, size_t row,
+                   size_t column); /* a bigint column of milliseconds */
 
-/* Builds a PostgreSQL array literal, '{1,2,"a\"b"}', for array parameters: db_array_begin, then values, then db_array_end. */
+/* Builds a PostgreSQL array literal, '{1,2,"a\"b"}', for array parameters: db_array_begin, then
+ * values, then db_array_end. */
 struct buf;
 void db_array_begin(struct buf *b);
 void db_array_i64(struct buf *b, int64_t value);

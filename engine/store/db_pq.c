@@ -5,9 +5,9 @@
 
 #include <assert.h>
 
-#define CONNECTIONS 4
-#define PIPELINE 8
-#define WAITING_MAX 16384
+#define CONNECTIONS       4
+#define PIPELINE          8
+#define WAITING_MAX       16384
 #define LOCKS_WAITING_MAX 1024
 
 struct db_pq {
@@ -29,8 +29,9 @@ static struct db_pq *pq_of(struct db *db)
     return container_of(db, struct db_pq, db);
 }
 
-static enum status pq_query(struct db *db, struct db_request *request, const struct db_statement *statement,
-                            const struct slice *params, unsigned deadline_ms)
+static enum status pq_query(struct db *db, struct db_request *request,
+                            const struct db_statement *statement, const struct slice *params,
+                            unsigned deadline_ms)
 {
     request->db = db;
     return pq_pool_query(pq_of(db)->pool, request, statement, params, deadline_ms);
@@ -81,7 +82,8 @@ static void pq_close(struct db *db)
     pq_pool_close(d->pool);
 }
 
-static const struct db_ops ops = {.query = pq_query, .lock = pq_lock, .unlock = pq_unlock, .ready = pq_ready, .close = pq_close};
+static const struct db_ops ops = {
+    .query = pq_query, .lock = pq_lock, .unlock = pq_unlock, .ready = pq_ready, .close = pq_close};
 
 struct db *db_pq_new(struct loop *l, const struct db_pq_options *options)
 {

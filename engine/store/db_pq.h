@@ -1,4 +1,5 @@
-/* The truth on a real PostgreSQL 15+: an asynchronous pool of libpq connections in pipeline mode with prepared statements. */
+/* The truth on a real PostgreSQL 15+: an asynchronous pool of libpq connections in pipeline mode
+ * with prepared statements. */
 #ifndef HOLDFAST_STORE_DB_PQ_H
 #define HOLDFAST_STORE_DB_PQ_H
 
@@ -25,8 +26,9 @@ struct db_pq_options {
     const char *application; /* application_name */
 };
 
-/* Starts connecting; never fails (see db_ready). Every connection runs with synchronous_commit = on, a statement_timeout and idle limits. A statement whose deadline
- * passes completes with TIMEOUT and is canceled on the server. */
+/* Starts connecting; never fails (see db_ready). Every connection runs with synchronous_commit =
+ * on, a statement_timeout and idle limits. A statement whose deadline passes completes with TIMEOUT
+ * and is canceled on the server. */
 struct db *db_pq_new(struct loop *l, const struct db_pq_options *options);
 struct metric_group *db_pq_metrics(struct db *db);
 

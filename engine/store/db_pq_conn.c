@@ -5,17 +5,20 @@
 
 #include <assert.h>
 
-#define CONNECT_MS 5000
+#define CONNECT_MS   5000
 #define RETRY_MS_MIN 50
 #define RETRY_MS_MAX 2000
 
-/* Said once on every connection. A commit is durable before it is answered, whatever the server's default. */
-static const char greeting[] = "SET synchronous_commit = on; SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '10s';"
+/* Said once on every connection. A commit is durable before it is answered, whatever the server's
+ * default. */
+static const char greeting[] = "SET synchronous_commit = on; SET statement_timeout = '60s'; SET "
+                               "idle_in_transaction_session_timeout = '10s';"
                                "SET client_min_messages = warning; SET client_encoding = 'UTF8'";
 
 static void lose(struct pq_conn *c, const char *why);
 
-/* ---- the poll handle: one per socket, since libpq may change sockets while it connects and libuv frees handles later ---- */
+/* ---- the poll handle: one per socket, since libpq may change sockets while it connects and libuv
+ * frees handles later ---- */
 
 struct pq_poller {
     uv_poll_t uv;
@@ -84,7 +87,8 @@ static void lose(struct pq_conn *c, const char *why)
 {
     char text[200];
 
-    if (!slice_to_str(slice_of(why, strcspn(why, "\n")), text, sizeof(text))) /* it may be libpq's, gone after PQfinish */
+    if (!slice_to_str(slice_of(why, strcspn(why, "\n")), text,
+                      sizeof(text))) /* it may be libpq's, gone after PQfinish */
         memcpy(text, "connection failed", sizeof("connection failed"));
     if (c->state == PQ_READY)
         log_warn("postgresql", "connection lost", log_str("why", text));
@@ -124,7 +128,8 @@ static void remember(struct pq_conn *c, const struct db_statement *statement)
 {
     if (c->prepared_len == c->prepared_cap) {
         c->prepared_cap = c->prepared_cap ? c->prepared_cap * 2 : 32;
-        c->prepared = mem_resize(c->prepared, c->prepared_cap * sizeof(const struct db_statement *));
+        c->prepared =
+            mem_resize(c->prepared, c->prepared_cap * sizeof(const struct db_statement *));
     }
     c->prepared[c->prepared_len++] = statement;
 }
@@ -137,7 +142,8 @@ void pq_conn_forget(struct pq_conn *c, const struct db_statement *statement)
     }
 }
 
-/* Parse is sent with the first use; those that follow rely on it before it is answered (26000 if it was refused: the pool sends them again). */
+/* Parse is sent with the first use; those that follow rely on it before it is answered (26000 if it
+ * was refused: the pool sends them again). */
 static bool send_parse(struct pq_conn *c, struct pq_job *job)
 {
     job->preparing = !is_prepared(c, job->statement);
@@ -154,7 +160,8 @@ void pq_conn_send(struct pq_conn *c, struct pq_job *job)
     c->in_flight_len++;
     job->sent = true;
     if (send_parse(c, job) &&
-        PQsendQueryPrepared(c->pg, job->statement->name, (int)job->statement->params, job->values, job->lengths, NULL, 0) &&
+        PQsendQueryPrepared(c->pg, job->statement->name, (int)job->statement->params, job->values,
+                            job->lengths, NULL, 0) &&
         PQpipelineSync(c->pg))
         flush(c);
     else
@@ -176,7 +183,8 @@ static void keep_result(struct pq_job *job, PGresult *result)
     job->result = result;
 }
 
-/* A result of the oldest job: of its Parse, then of itself, then of its Sync (a commit that fails reports before the Sync). */
+/* A result of the oldest job: of its Parse, then of itself, then of its Sync (a commit that fails
+ * reports before the Sync). */
 static void take_result(struct pq_conn *c, PGresult *result)
 {
     struct pq_job *job = list_entry(c->in_flight.next, struct pq_job, link);
@@ -206,7 +214,8 @@ static void take_results(struct pq_conn *c)
         PGresult *result = PQgetResult(c->pg);
 
         if (result)
-            take_result(c, result); /* NULL only separates the results of one statement from the next */
+            take_result(
+                c, result); /* NULL only separates the results of one statement from the next */
         else if (PQstatus(c->pg) == CONNECTION_BAD)
             break;
     }
@@ -270,14 +279,20 @@ static void connect_on(struct pq_conn *c)
 static void ignore_notice(void *ctx, const PGresult *notice)
 {
     (void)ctx;
-    log_debug("postgresql", "notice", log_str("text", PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY)));
+    log_debug("postgresql", "notice",
+              log_str("text", PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY)));
 }
 
 /* A host name is resolved by libpq, blocking: name addresses where that matters. */
 static void connect_start(struct pq_conn *c)
 {
-    const char *names[] = {"dbname", "fallback_application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
-                           "tcp_user_timeout", NULL};
+    const char *names[] = {"dbname",
+                           "fallback_application_name",
+                           "keepalives_idle",
+                           "keepalives_interval",
+                           "keepalives_count",
+                           "tcp_user_timeout",
+                           NULL};
     const char *values[] = {c->conninfo, c->application, "15", "5", "3", "10000", NULL};
 
     c->state = PQ_CONNECTING;
@@ -301,7 +316,8 @@ static void step_over(struct timer *timer)
         lose(c, "no answer to the connect");
 }
 
-/* libuv says only that the socket has an error and stops watching it; libpq finds out which. False when the connection is lost. */
+/* libuv says only that the socket has an error and stops watching it; libpq finds out which. False
+ * when the connection is lost. */
 static bool read_input(struct pq_conn *c, int status)
 {
     bool failed = !PQconsumeInput(c->pg) || status < 0;
@@ -338,7 +354,8 @@ void pq_conn_open(struct pq_conn *c)
     timer_start(&c->step, 0, 0);
 }
 
-/* ---- canceling: PQcancel blocks, so it runs in libuv's threads with its own copy of what it needs ---- */
+/* ---- canceling: PQcancel blocks, so it runs in libuv's threads with its own copy of what it needs
+ * ---- */
 
 struct pq_cancel {
     uv_work_t work;

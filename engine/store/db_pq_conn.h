@@ -1,5 +1,6 @@
-/* One connection to PostgreSQL in pipeline mode: connects, prepares what it has not prepared yet, sends statements each with its own Sync, and
- * gives answers in order. Who waits, and what a loss means for them, is the pool's (db_pq_pool.h). */
+/* One connection to PostgreSQL in pipeline mode: connects, prepares what it has not prepared yet,
+ * sends statements each with its own Sync, and gives answers in order. Who waits, and what a loss
+ * means for them, is the pool's (db_pq_pool.h). */
 #ifndef HOLDFAST_STORE_DB_PQ_CONN_H
 #define HOLDFAST_STORE_DB_PQ_CONN_H
 
@@ -30,8 +31,10 @@ struct pq_conn;
 /* Called on the loop, never inside pq_conn_open or pq_conn_close. */
 struct pq_conn_events {
     void (*ready)(struct pq_conn *c);
-    void (*answered)(struct pq_conn *c, struct pq_job *job);  /* it is out of in_flight, its result set; the job is the pool's again */
-    void (*lost)(struct pq_conn *c, const char *why);         /* in_flight is the pool's to deal with; the connection tries again by itself */
+    void (*answered)(struct pq_conn *c, struct pq_job *job); /* it is out of in_flight, its result
+                                                                set; the job is the pool's again */
+    void (*lost)(struct pq_conn *c, const char *why); /* in_flight is the pool's to deal with; the
+                                                         connection tries again by itself */
     void (*freed)(struct pq_conn *c);
 };
 
@@ -58,11 +61,14 @@ struct pq_conn {
 
 /* The pool's members are set. Starts at once and never stops trying until closed. */
 void pq_conn_open(struct pq_conn *c);
-/* Sends a job and takes it into in_flight; only when PQ_READY. A failure comes as lost (perhaps inside this call). */
+/* Sends a job and takes it into in_flight; only when PQ_READY. A failure comes as lost (perhaps
+ * inside this call). */
 void pq_conn_send(struct pq_conn *c, struct pq_job *job);
-/* Asks the server to stop what it executes. Harmless when nothing is. It may hit the statement behind: that one reports 57014 and did not run. */
+/* Asks the server to stop what it executes. Harmless when nothing is. It may hit the statement
+ * behind: that one reports 57014 and did not run. */
 void pq_conn_cancel(struct pq_conn *c);
-void pq_conn_forget(struct pq_conn *c, const struct db_statement *statement); /* it must be prepared again */
+void pq_conn_forget(struct pq_conn *c,
+                    const struct db_statement *statement); /* it must be prepared again */
 /* Ends the connection as if the server had gone: lost is called, then it connects again. */
 void pq_conn_cut(struct pq_conn *c, const char *why);
 /* No event but freed follows. */

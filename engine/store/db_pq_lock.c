@@ -5,8 +5,10 @@
 
 #define LOCK_MS 5000
 
-static const struct db_statement try_lock = {"store_try_lock", "SELECT pg_try_advisory_lock($1::bigint)", 1, false};
-static const struct db_statement unlock = {"store_unlock", "SELECT pg_advisory_unlock($1::bigint)", 1, false};
+static const struct db_statement try_lock = {"store_try_lock",
+                                             "SELECT pg_try_advisory_lock($1::bigint)", 1, false};
+static const struct db_statement unlock = {"store_unlock", "SELECT pg_advisory_unlock($1::bigint)",
+                                           1, false};
 
 /* Stands between the pool and the caller's request, to learn whether the lock was given. */
 struct lock_request {
@@ -31,7 +33,8 @@ static void add(struct pq_locks *locks, int64_t key)
     locks->held[locks->held_len++] = key;
 }
 
-static enum status submit(struct pq_locks *locks, struct db_request *request, const struct db_statement *statement, int64_t key, db_cb cb)
+static enum status submit(struct pq_locks *locks, struct db_request *request,
+                          const struct db_statement *statement, int64_t key, db_cb cb)
 {
     struct lock_request *lock = mem_alloc(sizeof(*lock));
     char text[24];
@@ -61,12 +64,14 @@ static void release(struct pq_locks *locks, int64_t key)
         return; /* no connection: nothing is held */
 }
 
-static void try_lock_cb(struct db_request *inner, enum status status, const struct db_result *result)
+static void try_lock_cb(struct db_request *inner, enum status status,
+                        const struct db_result *result)
 {
     struct lock_request *lock = container_of(inner, struct lock_request, inner);
     struct db_request *request = lock->request;
 
-    if (status == STATUS_OK && db_bool(result, 0, 0) && find(lock->locks, lock->key) == lock->locks->held_len)
+    if (status == STATUS_OK && db_bool(result, 0, 0) &&
+        find(lock->locks, lock->key) == lock->locks->held_len)
         add(lock->locks, lock->key);
     if (status == STATUS_TIMEOUT)
         release(lock->locks, lock->key); /* it may be given yet: this goes behind it */
@@ -87,7 +92,8 @@ void pq_locks_lost(struct pq_locks *locks)
     }
 }
 
-void pq_locks_init(struct pq_locks *locks, struct db *db, struct loop *l, const struct pq_pool_options *options)
+void pq_locks_init(struct pq_locks *locks, struct db *db, struct loop *l,
+                   const struct pq_pool_options *options)
 {
     *locks = (struct pq_locks){.db = db, .loop = l, .options = *options};
 }

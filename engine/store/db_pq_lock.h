@@ -15,9 +15,11 @@ struct pq_locks {
 };
 
 /* `options` tells where to connect; its on_lost must call pq_locks_lost. */
-void pq_locks_init(struct pq_locks *locks, struct db *db, struct loop *l, const struct pq_pool_options *options);
+void pq_locks_init(struct pq_locks *locks, struct db *db, struct loop *l,
+                   const struct pq_pool_options *options);
 /* As db_try_lock and db_unlock. */
-enum status pq_locks_try(struct pq_locks *locks, struct db_request *request, int64_t key) MUST_CHECK;
+enum status pq_locks_try(struct pq_locks *locks, struct db_request *request,
+                         int64_t key) MUST_CHECK;
 void pq_locks_release(struct pq_locks *locks, int64_t key);
 /* All that were held are gone with their connection: tells on_lock_lost. */
 void pq_locks_lost(struct pq_locks *locks);

@@ -1,9 +1,11 @@
 /* The life of a statement:
  *
  *   submit -> waiting -> in flight on a connection -> answered -> completed
- *               ^             |  lost, or not run for another's sake: once more, if nothing can have happened or it only reads
+ *               ^             |  lost, or not run for another's sake: once more, if nothing can
+ * have happened or it only reads
  *               +-------------+
- *   deadline -> completed with TIMEOUT; if it was in flight the job stays, with nobody waiting, until its answer comes or the connection goes */
+ *   deadline -> completed with TIMEOUT; if it was in flight the job stays, with nobody waiting,
+ * until its answer comes or the connection goes */
 #include "engine/store/db_pq_pool.h"
 
 #include "engine/store/db_pq_result.h"
@@ -11,8 +13,11 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define NO_CONNECTION_NS INT64_C(5000000000) /* without a connection for this long: refuse at submit */
-#define LATE_NS INT64_C(2000000000)          /* an oldest statement later than this, though canceled: the connection is given up */
+#define NO_CONNECTION_NS                                                                           \
+    INT64_C(5000000000) /* without a connection for this long: refuse at submit */
+#define LATE_NS                                                                                    \
+    INT64_C(2000000000) /* an oldest statement later than this, though canceled: the connection is \
+                           given up */
 
 struct pq_pool {
     struct loop *loop;
@@ -24,7 +29,7 @@ struct pq_pool {
     struct timer tick;
     bool ticking, closing;
     struct turn_end dispatch;
-    int alive;              /* connections and the timer that still refer to this */
+    int alive; /* connections and the timer that still refer to this */
     size_t ready_len;
     int64_t unready_since_ns; /* while ready_len == 0 */
     char why[220];
@@ -47,9 +52,11 @@ static size_t params_size(const struct slice *params, size_t count)
     return size;
 }
 
-static struct pq_job *job_new(struct db_request *request, const struct db_statement *statement, const struct slice *params)
+static struct pq_job *job_new(struct db_request *request, const struct db_statement *statement,
+                              const struct slice *params)
 {
-    size_t count = statement->params, pointers = count * sizeof(char *), lengths = count * sizeof(int);
+    size_t count = statement->params, pointers = count * sizeof(char *),
+           lengths = count * sizeof(int);
     struct pq_job *job = mem_alloc(sizeof(*job) + pointers + lengths + params_size(params, count));
     char *at;
 
@@ -85,11 +92,13 @@ static void record(struct pq_pool *p, const struct pq_job *job)
     struct db_pq_metrics *m = p->options.metrics;
 
     if (m->db_statement_us.counts)
-        hist_record(&m->db_statement_us, (uint64_t)(loop_mono_ns(p->loop) - job->submitted_ns) / 1000);
+        hist_record(&m->db_statement_us,
+                    (uint64_t)(loop_mono_ns(p->loop) - job->submitted_ns) / 1000);
 }
 
 /* The job goes, the request's owner hears. */
-static void complete(struct pq_pool *p, struct pq_job *job, enum status status, const struct db_result *result)
+static void complete(struct pq_pool *p, struct pq_job *job, enum status status,
+                     const struct db_result *result)
 {
     struct db_request *request = job->request;
 
@@ -297,8 +306,9 @@ static enum status may_submit(const struct pq_pool *p, int64_t now_ns)
     return p->waiting_len >= p->options.waiting_max ? STATUS_OVERLOADED : STATUS_OK;
 }
 
-enum status pq_pool_query(struct pq_pool *p, struct db_request *request, const struct db_statement *statement,
-                          const struct slice *params, unsigned deadline_ms)
+enum status pq_pool_query(struct pq_pool *p, struct db_request *request,
+                          const struct db_statement *statement, const struct slice *params,
+                          unsigned deadline_ms)
 {
     int64_t now_ns = loop_mono_ns(p->loop);
     enum status status = may_submit(p, now_ns);
@@ -392,7 +402,10 @@ struct pq_pool *pq_pool_new(struct loop *l, const struct pq_pool_options *option
     turn_end_init(&p->dispatch, dispatch);
     timer_init(l, &p->tick, tick_over);
     for (size_t i = 0; i < options->connections; i++) {
-        p->conns[i] = (struct pq_conn){.ctx = p, .events = &conn_events, .loop = l, .conninfo = options->conninfo,
+        p->conns[i] = (struct pq_conn){.ctx = p,
+                                       .events = &conn_events,
+                                       .loop = l,
+                                       .conninfo = options->conninfo,
                                        .application = options->application};
         pq_conn_open(&p->conns[i]);
     }

@@ -1,4 +1,5 @@
-/* Connections to PostgreSQL that share a queue of statements: who waits, who is sent where, deadlines, what a lost connection means. */
+/* Connections to PostgreSQL that share a queue of statements: who waits, who is sent where,
+ * deadlines, what a lost connection means. */
 #ifndef HOLDFAST_STORE_DB_PQ_POOL_H
 #define HOLDFAST_STORE_DB_PQ_POOL_H
 
@@ -12,15 +13,17 @@ struct pq_pool_options {
     const char *conninfo, *application; /* borrowed while the pool lives */
     size_t connections, pipeline, waiting_max;
     struct db_pq_metrics *metrics;
-    void (*on_lost)(void *ctx);  /* a connection that was ready is gone, before its statements complete; may be NULL */
+    void (*on_lost)(void *ctx);  /* a connection that was ready is gone, before its statements
+                                    complete; may be NULL */
     void (*on_freed)(void *ctx); /* last */
     void *ctx;
 };
 
 struct pq_pool *pq_pool_new(struct loop *l, const struct pq_pool_options *options);
 /* As db_query. */
-enum status pq_pool_query(struct pq_pool *p, struct db_request *request, const struct db_statement *statement,
-                          const struct slice *params, unsigned deadline_ms) MUST_CHECK;
+enum status pq_pool_query(struct pq_pool *p, struct db_request *request,
+                          const struct db_statement *statement, const struct slice *params,
+                          unsigned deadline_ms) MUST_CHECK;
 bool pq_pool_ready(const struct pq_pool *p, const char **ret_why);
 /* Completes everything with CANCELED in the next turn, then frees itself and calls on_freed. */
 void pq_pool_close(struct pq_pool *p);

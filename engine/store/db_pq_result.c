@@ -9,7 +9,8 @@ static bool is_null(const struct db_result *r, size_t row, size_t column)
 
 static struct slice value(const struct db_result *r, size_t row, size_t column)
 {
-    return slice_of(PQgetvalue(r->impl, (int)row, (int)column), (size_t)PQgetlength(r->impl, (int)row, (int)column));
+    return slice_of(PQgetvalue(r->impl, (int)row, (int)column),
+                    (size_t)PQgetlength(r->impl, (int)row, (int)column));
 }
 
 static const struct db_result_ops ops = {is_null, value};
@@ -38,19 +39,19 @@ static void copy_field(const PGresult *result, int field, char *ret_text, size_t
 
 /* X(prefix of the SQLSTATE, verdict, status); the first that fits. PostgreSQL 15, Appendix A. */
 #define SQLSTATE_MAP(X)                                                                            \
-    X("23505", PQ_ANSWERED, CONFLICT)    /* unique_violation */                                    \
-    X("40001", PQ_ANSWERED, CONFLICT)    /* serialization_failure */                               \
-    X("40P01", PQ_ANSWERED, CONFLICT)    /* deadlock_detected */                                   \
-    X("55P03", PQ_ANSWERED, CONFLICT)    /* lock_not_available */                                  \
-    X("57014", PQ_NOT_RUN, TIMEOUT)      /* query_canceled */                                      \
-    X("26000", PQ_NOT_RUN, INTERNAL)     /* invalid_sql_statement_name */                          \
-    X("25006", PQ_UNFIT, UNAVAILABLE)    /* read_only_sql_transaction */                           \
-    X("57P", PQ_UNFIT, UNAVAILABLE)      /* shutdowns */                                           \
-    X("08", PQ_UNFIT, UNAVAILABLE)       /* connection exceptions */                               \
-    X("53", PQ_ANSWERED, UNAVAILABLE)    /* insufficient resources */                              \
-    X("58", PQ_ANSWERED, UNAVAILABLE)    /* system errors */                                       \
-    X("XX", PQ_ANSWERED, INTERNAL)       /* internal errors */                                     \
-    X("", PQ_ANSWERED, INVALID)          /* the statement was refused */
+    X("23505", PQ_ANSWERED, CONFLICT) /* unique_violation */                                       \
+    X("40001", PQ_ANSWERED, CONFLICT) /* serialization_failure */                                  \
+    X("40P01", PQ_ANSWERED, CONFLICT) /* deadlock_detected */                                      \
+    X("55P03", PQ_ANSWERED, CONFLICT) /* lock_not_available */                                     \
+    X("57014", PQ_NOT_RUN, TIMEOUT)   /* query_canceled */                                         \
+    X("26000", PQ_NOT_RUN, INTERNAL)  /* invalid_sql_statement_name */                             \
+    X("25006", PQ_UNFIT, UNAVAILABLE) /* read_only_sql_transaction */                              \
+    X("57P", PQ_UNFIT, UNAVAILABLE)   /* shutdowns */                                              \
+    X("08", PQ_UNFIT, UNAVAILABLE)    /* connection exceptions */                                  \
+    X("53", PQ_ANSWERED, UNAVAILABLE) /* insufficient resources */                                 \
+    X("58", PQ_ANSWERED, UNAVAILABLE) /* system errors */                                          \
+    X("XX", PQ_ANSWERED, INTERNAL)    /* internal errors */                                        \
+    X("", PQ_ANSWERED, INVALID)       /* the statement was refused */
 
 static enum pq_verdict judge_error(const char *sqlstate, enum status *ret_status)
 {
@@ -64,7 +65,8 @@ static enum pq_verdict judge_error(const char *sqlstate, enum status *ret_status
     return PQ_ANSWERED;
 }
 
-enum pq_verdict pq_result_judge(const PGresult *result, enum status *ret_status, struct db_result *ret_result, struct db_error *ret_error)
+enum pq_verdict pq_result_judge(const PGresult *result, enum status *ret_status,
+                                struct db_result *ret_result, struct db_error *ret_error)
 {
     ExecStatusType status = PQresultStatus(result);
 
@@ -75,7 +77,8 @@ enum pq_verdict pq_result_judge(const PGresult *result, enum status *ret_status,
     }
     copy_field(result, PG_DIAG_SQLSTATE, ret_error->sqlstate, sizeof(ret_error->sqlstate));
     copy_field(result, PG_DIAG_MESSAGE_PRIMARY, ret_error->message, sizeof(ret_error->message));
-    copy_field(result, PG_DIAG_CONSTRAINT_NAME, ret_error->constraint, sizeof(ret_error->constraint));
+    copy_field(result, PG_DIAG_CONSTRAINT_NAME, ret_error->constraint,
+               sizeof(ret_error->constraint));
     if (!ret_error->sqlstate[0]) {
         *ret_status = STATUS_UNAVAILABLE; /* libpq's own words: the connection broke */
         return PQ_UNFIT;

@@ -21,9 +21,10 @@ void deadlines_add(struct deadlines *d, struct list *link, int64_t at_ns)
     list_push_back(&d->slots[(uint64_t)tick % DEADLINE_SLOTS], link);
 }
 
-static void expire_slot(struct list *slot, int64_t now_ns, deadline_of_fn deadline_of, struct list *ret_expired)
+static void expire_slot(struct list *slot, int64_t now_ns, deadline_of_fn deadline_of,
+                        struct list *ret_expired)
 {
-    list_for_each_safe(link, slot) {
+    list_for_each_safe (link, slot) {
         if (deadline_of(link) > now_ns)
             continue; /* a later turn of the wheel */
         list_remove(link);
@@ -31,7 +32,8 @@ static void expire_slot(struct list *slot, int64_t now_ns, deadline_of_fn deadli
     }
 }
 
-void deadlines_expire(struct deadlines *d, int64_t now_ns, deadline_of_fn deadline_of, struct list *ret_expired)
+void deadlines_expire(struct deadlines *d, int64_t now_ns, deadline_of_fn deadline_of,
+                      struct list *ret_expired)
 {
     int64_t until = tick_of(now_ns);
 
@@ -39,6 +41,7 @@ void deadlines_expire(struct deadlines *d, int64_t now_ns, deadline_of_fn deadli
         d->tick = until - DEADLINE_SLOTS;
     while (d->tick < until) {
         d->tick++;
-        expire_slot(&d->slots[(uint64_t)d->tick % DEADLINE_SLOTS], now_ns, deadline_of, ret_expired);
+        expire_slot(&d->slots[(uint64_t)d->tick % DEADLINE_SLOTS], now_ns, deadline_of,
+                    ret_expired);
     }
 }

@@ -4,10 +4,12 @@
  *          -> sent with all others at the end of the turn
  *          -> reply: the oldest slot's request is completed       (Redis answers in order)
  *          -> deadline first: TIMEOUT now, the slot stays empty and swallows the late reply
- *          -> connection lost: UNAVAILABLE; nothing is ever sent again, except a script that Redis said it does not know
+ *          -> connection lost: UNAVAILABLE; nothing is ever sent again, except a script that Redis
+ * said it does not know
  *
- * and of the connection: down -> opening -> greeting (INFO) -> ready -> down, after each loss a random pause of at
- * least 50 ms and at most twice what it could be the time before, 2 s in the end. */
+ * and of the connection: down -> opening -> greeting (INFO) -> ready -> down, after each loss a
+ * random pause of at least 50 ms and at most twice what it could be the time before, 2 s in the
+ * end. */
 #include "engine/store/kv_redis.h"
 
 #include "engine/base/buf.h"
@@ -21,11 +23,12 @@
 #include <stdio.h>
 
 #define IN_FLIGHT_MAX 65536
-#define CONNECT_MS 1000
-#define RETRY_MS_MIN 50
-#define RETRY_MS_MAX 2000
-#define LATE_NS INT64_C(2000000000) /* an oldest command later than this: the connection is given up */
-#define SPARE_MAX 256               /* buffers kept for the next scripts */
+#define CONNECT_MS    1000
+#define RETRY_MS_MIN  50
+#define RETRY_MS_MAX  2000
+#define LATE_NS                                                                                    \
+    INT64_C(2000000000) /* an oldest command later than this: the connection is given up */
+#define SPARE_MAX   256 /* buffers kept for the next scripts */
 #define SPARE_BYTES 4096
 
 enum phase { DOWN, OPENING, GREETING, READY };
@@ -56,12 +59,12 @@ struct kv_redis {
     bool closing;
     char why[160]; /* it is not ready */
     struct redis_conn *conn;
-    int alive; /* connections and timers that still refer to this */
+    int alive;               /* connections and timers that still refer to this */
     struct timer step, tick; /* the next attempt or the end of this one; deadlines */
     bool ticking;
     int64_t now_ns; /* read once for all commands of a turn and all replies of a read */
     struct slot *ring;
-    size_t ring_cap; /* a power of two */
+    size_t ring_cap;     /* a power of two */
     uint64_t head, tail; /* sequence numbers of the oldest slot and of the next one */
     struct deadlines deadlines;
     struct known_script *known;
@@ -99,7 +102,8 @@ static void ring_grow(struct kv_redis *r)
     r->ring_cap = cap;
 }
 
-static uint64_t ring_push(struct kv_redis *r, enum slot_kind kind, struct kv_request *request, int64_t deadline_ns)
+static uint64_t ring_push(struct kv_redis *r, enum slot_kind kind, struct kv_request *request,
+                          int64_t deadline_ns)
 {
     if (r->tail - r->head == r->ring_cap)
         ring_grow(r);
@@ -147,7 +151,8 @@ static void spare_give(struct kv_redis *r, struct buf *b)
     mem_free(b);
 }
 
-static void complete(struct kv_redis *r, struct kv_request *request, enum status status, const struct kv_reply *reply)
+static void complete(struct kv_redis *r, struct kv_request *request, enum status status,
+                     const struct kv_reply *reply)
 {
     list_remove(&request->link);
     spare_give(r, request->resend);
@@ -210,7 +215,8 @@ static struct known_script *known_find(struct kv_redis *r, const struct kv_scrip
 
 static enum status load_script(struct kv_redis *r, const struct kv_script *script)
 {
-    struct slice args[] = {SLICE_LITERAL("SCRIPT"), SLICE_LITERAL("LOAD"), slice_str(script->source)};
+    struct slice args[] = {SLICE_LITERAL("SCRIPT"), SLICE_LITERAL("LOAD"),
+                           slice_str(script->source)};
     struct known_script *known = known_find(r, script);
 
     if (resp_command(redis_conn_out(r->conn), args, array_len(args)))
@@ -225,7 +231,8 @@ static enum status load_script(struct kv_redis *r, const struct kv_script *scrip
     return STATUS_OK;
 }
 
-/* Redis forgot the script (SCRIPT FLUSH): nothing ran, so the command may go again, once, behind a load that was sent after it. */
+/* Redis forgot the script (SCRIPT FLUSH): nothing ran, so the command may go again, once, behind a
+ * load that was sent after it. */
 static bool resend(struct kv_redis *r, struct kv_request *request)
 {
     struct buf *out = redis_conn_out(r->conn), *command = request->resend;
@@ -245,7 +252,8 @@ static bool resend(struct kv_redis *r, struct kv_request *request)
 
 /* ---- replies ---- */
 
-static void request_answered(struct kv_redis *r, const struct slot *slot, const struct kv_reply *reply)
+static void request_answered(struct kv_redis *r, const struct slot *slot,
+                             const struct kv_reply *reply)
 {
     struct kv_request *request = slot->request;
 
@@ -270,7 +278,8 @@ static struct slice info_field(struct slice text, const char *name)
 
         if (line.len > len && line.at[len] == ':' && memcmp(line.at, name, len) == 0) {
             line = slice_of(line.at + len + 1, line.len - len - 1);
-            return line.len > 0 && line.at[line.len - 1] == '\r' ? slice_of(line.at, line.len - 1) : line;
+            return line.len > 0 && line.at[line.len - 1] == '\r' ? slice_of(line.at, line.len - 1)
+                                                                 : line;
         }
     }
     return SLICE_NONE;
@@ -308,7 +317,8 @@ static void greeted(struct kv_redis *r, const struct kv_reply *reply)
     }
 }
 
-/* A server that cannot serve us any more although the connection stands: another one may, so connect again. */
+/* A server that cannot serve us any more although the connection stands: another one may, so
+ * connect again. */
 static const char *unfit(const struct kv_reply *reply)
 {
     if (is_error(reply, "READONLY "))
@@ -348,8 +358,8 @@ static void on_turn(void *ctx)
 
 static void on_up(void *ctx)
 {
-    static const struct slice info[] = {SLICE_LITERAL("INFO"), SLICE_LITERAL("server"), SLICE_LITERAL("persistence"),
-                                        SLICE_LITERAL("replication")};
+    static const struct slice info[] = {SLICE_LITERAL("INFO"), SLICE_LITERAL("server"),
+                                        SLICE_LITERAL("persistence"), SLICE_LITERAL("replication")};
     struct kv_redis *r = ctx;
     enum status status = resp_command(redis_conn_out(r->conn), info, array_len(info));
 
@@ -458,8 +468,8 @@ static void submitted(struct kv_redis *r, struct kv_request *request, unsigned d
     redis_conn_flush(r->conn);
 }
 
-static enum status redis_command(struct kv *kv, struct kv_request *request, const struct slice *args, size_t count,
-                                 unsigned deadline_ms)
+static enum status redis_command(struct kv *kv, struct kv_request *request,
+                                 const struct slice *args, size_t count, unsigned deadline_ms)
 {
     struct kv_redis *r = redis_of(kv);
     enum status status = may_submit(r);
@@ -474,8 +484,10 @@ static enum status redis_command(struct kv *kv, struct kv_request *request, cons
     return STATUS_OK;
 }
 
-static enum status redis_eval(struct kv *kv, struct kv_request *request, const struct kv_script *script, const struct slice *keys,
-                              size_t key_count, const struct slice *args, size_t arg_count, unsigned deadline_ms)
+static enum status redis_eval(struct kv *kv, struct kv_request *request,
+                              const struct kv_script *script, const struct slice *keys,
+                              size_t key_count, const struct slice *args, size_t arg_count,
+                              unsigned deadline_ms)
 {
     struct kv_redis *r = redis_of(kv);
     enum status status = may_submit(r);

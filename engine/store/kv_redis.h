@@ -1,4 +1,5 @@
-/* The fast store on a real Redis 7: one pipelined connection per process (hiredis parses, the loop adapter is ours), reconnect with jitter. */
+/* The fast store on a real Redis 7: one pipelined connection per process (hiredis parses, the loop
+ * adapter is ours), reconnect with jitter. */
 #ifndef HOLDFAST_STORE_KV_REDIS_H
 #define HOLDFAST_STORE_KV_REDIS_H
 
@@ -19,14 +20,15 @@
 METRIC_STRUCT(kv_redis_metrics, KV_REDIS_METRICS);
 
 struct kv_redis_options {
-    const char *address;   /* "host:port" or "unix:/path" */
-    size_t in_flight_max;  /* 0: 65,536 */
-    unsigned connect_ms;   /* 0: 1,000 */
-    uint64_t seed;         /* of the reconnect jitter; 0: random */
+    const char *address;  /* "host:port" or "unix:/path" */
+    size_t in_flight_max; /* 0: 65,536 */
+    unsigned connect_ms;  /* 0: 1,000 */
+    uint64_t seed;        /* of the reconnect jitter; 0: random */
 };
 
-/* Starts connecting; never fails (see kv_ready). After a connect it reads run_id with INFO server before anything else is sent. A command whose deadline
- * passes is completed with TIMEOUT; its late answer is dropped; a connection whose oldest command is 2 s late is cut and made again. */
+/* Starts connecting; never fails (see kv_ready). After a connect it reads run_id with INFO server
+ * before anything else is sent. A command whose deadline passes is completed with TIMEOUT; its late
+ * answer is dropped; a connection whose oldest command is 2 s late is cut and made again. */
 struct kv *kv_redis_new(struct loop *l, const struct kv_redis_options *options);
 struct metric_group *kv_redis_metrics(struct kv *kv);
 

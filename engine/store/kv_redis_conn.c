@@ -7,11 +7,13 @@
 #include <stdio.h>
 
 #define READ_SIZE (64u << 10)
-#define OUT_MAX (64u << 20)
-/* hiredis moves its rest to the front after every KiB it parsed: fed in small pieces there is little to move. */
+#define OUT_MAX   (64u << 20)
+/* hiredis moves its rest to the front after every KiB it parsed: fed in small pieces there is
+ * little to move. */
 #define FEED_SIZE (4u << 10)
 
-/* resolving -> connecting -> up -> closed; any -> closed. Closed only waits for libuv to give the memory back. */
+/* resolving -> connecting -> up -> closed; any -> closed. Closed only waits for libuv to give the
+ * memory back. */
 enum state { RESOLVING, CONNECTING, UP, CLOSED };
 
 struct redis_conn {
@@ -70,7 +72,8 @@ void redis_conn_close(struct redis_conn *c)
     c->state = CLOSED;
     turn_end_cancel(&c->flush);
     if (c->resolving)
-        uv_cancel((uv_req_t *)&c->resolve); /* when it is too late for that, resolved() comes all the same */
+        uv_cancel((uv_req_t *)&c
+                      ->resolve); /* when it is too late for that, resolved() comes all the same */
     uv_close(&c->u.handle, handle_closed);
     uv_close((uv_handle_t *)&c->start, handle_closed);
 }
@@ -126,7 +129,8 @@ static void read_done(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
     }
 }
 
-/* ---- writing: everything of a turn in one write; what comes while one is under way waits for it ---- */
+/* ---- writing: everything of a turn in one write; what comes while one is under way waits for it
+ * ---- */
 
 static void flush(struct redis_conn *c);
 
@@ -252,8 +256,9 @@ static void start_tcp(struct redis_conn *c)
     host = colon ? slice_of(c->address, (size_t)(colon - c->address)) : address;
     if (host.len >= 2 && host.at[0] == '[' && host.at[host.len - 1] == ']')
         host = slice_of(host.at + 1, host.len - 2);
-    if (!slice_to_str(host, host_text, sizeof(host_text)) || !slice_to_str(port, port_text, sizeof(port_text)) ||
-        !slice_to_u64(port, &n) || n == 0 || n > 65535) {
+    if (!slice_to_str(host, host_text, sizeof(host_text)) ||
+        !slice_to_str(port, port_text, sizeof(port_text)) || !slice_to_u64(port, &n) || n == 0 ||
+        n > 65535) {
         fail(c, "the address is not host:port");
         return;
     }
@@ -286,10 +291,12 @@ static void start(uv_timer_t *timer)
     }
 }
 
-struct redis_conn *redis_conn_open(struct loop *l, const char *address, const struct redis_conn_events *events, void *ctx)
+struct redis_conn *redis_conn_open(struct loop *l, const char *address,
+                                   const struct redis_conn_events *events, void *ctx)
 {
     struct redis_conn *c = mem_alloc(sizeof(*c));
-    int rc = is_unix(address) ? uv_pipe_init(&l->uv, &c->u.pipe, 0) : uv_tcp_init(&l->uv, &c->u.tcp);
+    int rc =
+        is_unix(address) ? uv_pipe_init(&l->uv, &c->u.pipe, 0) : uv_tcp_init(&l->uv, &c->u.tcp);
 
     assert(rc == 0);
     (void)rc;

@@ -12,7 +12,8 @@
 #define ARRAY_COUNT int
 #endif
 
-/* Memory of one reply tree: a first block that stays, more blocks for large replies that go with them. Objects never move. */
+/* Memory of one reply tree: a first block that stays, more blocks for large replies that go with
+ * them. Objects never move. */
 struct block {
     struct block *next;
     size_t len, cap;
@@ -65,7 +66,8 @@ static void arena_reset(struct reply_reader *r)
     r->blocks->len = 0;
 }
 
-/* ---- what hiredis calls: each makes the object of `task`, in its parent's array or as the root ---- */
+/* ---- what hiredis calls: each makes the object of `task`, in its parent's array or as the root
+ * ---- */
 
 static struct kv_reply *object_of(const redisReadTask *task)
 {
@@ -165,7 +167,8 @@ void reply_reader_free(struct reply_reader *r)
 
 enum status reply_reader_feed(struct reply_reader *r, struct slice bytes)
 {
-    return redisReaderFeed(r->reader, bytes.at, bytes.len) == REDIS_OK ? STATUS_OK : STATUS_PROTOCOL;
+    return redisReaderFeed(r->reader, bytes.at, bytes.len) == REDIS_OK ? STATUS_OK
+                                                                       : STATUS_PROTOCOL;
 }
 
 enum status reply_reader_next(struct reply_reader *r, const struct kv_reply **ret_reply)

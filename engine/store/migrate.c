@@ -1,8 +1,10 @@
 /* The record of what ran is the table schema_migration (number, name, sha256, applied_at). A run:
  *
- *   read the directory -> connect -> lock (others wait) -> compare the record with the files -> apply what is new, one transaction each
+ *   read the directory -> connect -> lock (others wait) -> compare the record with the files ->
+ * apply what is new, one transaction each
  *
- * Nothing is applied unless everything that was applied before is still there, unchanged, and older than what is new. */
+ * Nothing is applied unless everything that was applied before is still there, unchanged, and older
+ * than what is new. */
 #include "engine/store/migrate.h"
 
 #include "engine/base/encode.h"
@@ -87,7 +89,8 @@ static enum status read_migration(struct run *run, struct migration *m)
         fclose(f);
     }
     if (status) {
-        buf_printf(run->report, "%s: %s\n", path, status == STATUS_IO ? strerror(errno) : status_text(status));
+        buf_printf(run->report, "%s: %s\n", path,
+                   status == STATUS_IO ? strerror(errno) : status_text(status));
         return status;
     }
     sha256(m->text.at, m->text.len - 1, digest);
@@ -135,7 +138,8 @@ static enum status read_directory(struct run *run)
 
 static void say_error(struct run *run, const char *what)
 {
-    buf_printf(run->report, "%s: %s", what, PQerrorMessage(run->pg)); /* which ends with a newline */
+    buf_printf(run->report, "%s: %s", what,
+               PQerrorMessage(run->pg)); /* which ends with a newline */
 }
 
 static enum status failure_of(struct run *run)
@@ -166,7 +170,8 @@ static enum status connect_to(struct run *run, const char *conninfo)
     static const char *const steps[] = {
         "SET synchronous_commit = on",
         "SELECT pg_advisory_lock(" LOCK_KEY ")",
-        ("CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,"
+        ("CREATE TABLE IF NOT EXISTS schema_migration (number integer PRIMARY KEY, name text NOT "
+         "NULL, sha256 text NOT NULL,"
          " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())"),
     };
     enum status status = STATUS_OK;
@@ -216,7 +221,8 @@ static enum status check_order(struct run *run)
         if (!run->migrations[i].applied) {
             late = late ? late : &run->migrations[i];
         } else if (late) {
-            buf_printf(run->report, "%s is new but older than %s, which was applied\n", late->name, run->migrations[i].name);
+            buf_printf(run->report, "%s is new but older than %s, which was applied\n", late->name,
+                       run->migrations[i].name);
             return STATUS_INVALID;
         }
     }
@@ -271,8 +277,9 @@ static enum status record(struct run *run, const struct migration *m)
 {
     char number[5] = {m->name[0], m->name[1], m->name[2], m->name[3], '\0'};
     const char *values[] = {number, m->name, m->sha256};
-    PGresult *result = PQexecParams(run->pg, "INSERT INTO schema_migration (number, name, sha256) VALUES ($1::integer, $2, $3)", 3, NULL,
-                                    values, NULL, NULL, 0);
+    PGresult *result = PQexecParams(
+        run->pg, "INSERT INTO schema_migration (number, name, sha256) VALUES ($1::integer, $2, $3)",
+        3, NULL, values, NULL, NULL, 0);
     bool recorded = PQresultStatus(result) == PGRES_COMMAND_OK;
 
     PQclear(result);

@@ -43,10 +43,12 @@ static size_t bound_of(const struct slice *parts, size_t count)
 }
 
 /* One reservation for the whole command, so that it is in the buffer entirely or not at all. */
-static enum status append(struct buf *b, const struct slice *head, size_t head_count, const struct slice *keys, size_t key_count,
-                          const struct slice *args, size_t arg_count)
+static enum status append(struct buf *b, const struct slice *head, size_t head_count,
+                          const struct slice *keys, size_t key_count, const struct slice *args,
+                          size_t arg_count)
 {
-    size_t bound = FRAME_MAX + bound_of(head, head_count) + bound_of(keys, key_count) + bound_of(args, arg_count);
+    size_t bound = FRAME_MAX + bound_of(head, head_count) + bound_of(keys, key_count) +
+                   bound_of(args, arg_count);
     char *start, *at;
 
     if (b->failed || bound > b->limit - b->len)
@@ -81,8 +83,8 @@ static struct slice decimal(size_t value, char text[20])
     return slice_of(text + n, 20 - n);
 }
 
-enum status resp_evalsha(struct buf *b, const char *sha, const struct slice *keys, size_t key_count, const struct slice *args,
-                         size_t arg_count)
+enum status resp_evalsha(struct buf *b, const char *sha, const struct slice *keys, size_t key_count,
+                         const struct slice *args, size_t arg_count)
 {
     char text[20];
     struct slice head[] = {SLICE_LITERAL("EVALSHA"), slice_of(sha, 40), decimal(key_count, text)};

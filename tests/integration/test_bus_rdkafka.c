@@ -31,12 +31,14 @@ static void sent(struct bus_send *send, enum status status)
     c->status = status;
 }
 
-static enum status send_text(struct call *c, const char *topic, const char *key, const char *payload)
+static enum status send_text(struct call *c, const char *topic, const char *key,
+                             const char *payload)
 {
     static const struct bus_header headers[] = {{"ce_type", {"seat.held", 9}}, {"ce_id", {"7", 1}}};
 
     *c = (struct call){.send.cb = sent};
-    return bus_send(bus, &c->send, topic, slice_str(key), slice_str(payload), headers, array_len(headers));
+    return bus_send(bus, &c->send, topic, slice_str(key), slice_str(payload), headers,
+                    array_len(headers));
 }
 
 static void send_ok(struct call *c, const char *topic, const char *key, const char *payload)
@@ -75,9 +77,11 @@ static void read_message(struct bus_feed *feed, const struct bus_message *m)
     r->tombstones += m->payload.at == NULL;
     slice_to_str(m->payload, r->last, sizeof(r->last));
     slice_to_str(m->key, r->last_key, sizeof(r->last_key));
-    cr_assert(m->header_count == 2 && strcmp(m->headers[0].name, "ce_type") == 0 && slice_is(m->headers[0].value, "seat.held"));
+    cr_assert(m->header_count == 2 && strcmp(m->headers[0].name, "ce_type") == 0 &&
+              slice_is(m->headers[0].value, "seat.held"));
     cr_assert(slice_is(m->headers[1].value, "7") && m->timestamp_ms > 1600000000000);
-    if (m->key.len > 1 && m->key.at[0] == 'k' && slice_to_u64(slice_of(m->key.at + 1, m->key.len - 1), &key) &&
+    if (m->key.len > 1 && m->key.at[0] == 'k' &&
+        slice_to_u64(slice_of(m->key.at + 1, m->key.len - 1), &key) &&
         slice_to_i64(m->payload, &number)) {
         r->in_order = r->in_order && number == r->numbers[key] + 1;
         r->numbers[key] = number;
@@ -107,7 +111,9 @@ static void setup(void)
 {
     kafka = servers_kafka_start();
     loop_init(&loop, &clock_system);
-    bus = bus_rdkafka_new(&loop, &(struct bus_rdkafka_options){.brokers = kafka->address, .client_id = "test", .producer = true});
+    bus = bus_rdkafka_new(&loop, &(struct bus_rdkafka_options){.brokers = kafka->address,
+                                                               .client_id = "test",
+                                                               .producer = true});
 }
 
 static void teardown(void)
@@ -171,7 +177,8 @@ Test(bus_rdkafka, what_is_sent_is_read)
     cr_assert(late.messages_then == N && late.in_order, "%zu", late.messages_then);
     cr_assert_eq(end.messages, 0);
     run(&c, "changes", "last", "word");
-    LOOP_UNTIL(&loop, late.messages == N + 1 && end.messages == 1 && early.messages == N + 1, 20000);
+    LOOP_UNTIL(&loop, late.messages == N + 1 && end.messages == 1 && early.messages == N + 1,
+               20000);
     cr_assert(strcmp(end.last, "word") == 0 && strcmp(end.last_key, "last") == 0);
 
     read_topic(&brief, "changes", BUS_FROM_BEGINNING);
@@ -235,7 +242,9 @@ Test(bus_rdkafka, without_a_broker)
     struct reader reader;
 
     loop_init(&loop, &clock_system);
-    bus = bus_rdkafka_new(&loop, &(struct bus_rdkafka_options){.brokers = "127.0.0.1:1", .producer = true, .queue_max = 2, .message_ms = 1500});
+    bus = bus_rdkafka_new(
+        &loop, &(struct bus_rdkafka_options){
+                   .brokers = "127.0.0.1:1", .producer = true, .queue_max = 2, .message_ms = 1500});
     read_topic(&reader, "changes", BUS_FROM_BEGINNING);
     send_ok(&timed_out, "changes", "k", "v");
     LOOP_UNTIL(&loop, timed_out.calls == 1, 10000);
@@ -254,7 +263,8 @@ Test(bus_rdkafka, without_a_broker)
 
 #define API_INIT_PRODUCER_ID 22
 
-/* The mock broker, which can be told to fail: an id that is refused makes an idempotent producer useless for good. */
+/* The mock broker, which can be told to fail: an id that is refused makes an idempotent producer
+ * useless for good. */
 Test(bus_rdkafka, a_fatal_producer_is_replaced)
 {
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, rd_kafka_conf_new(), NULL, 0);
@@ -262,9 +272,12 @@ Test(bus_rdkafka, a_fatal_producer_is_replaced)
     struct call c;
 
     rd_kafka_mock_topic_create(mock, "changes", 1, 1);
-    rd_kafka_mock_push_request_errors(mock, API_INIT_PRODUCER_ID, 1, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+    rd_kafka_mock_push_request_errors(mock, API_INIT_PRODUCER_ID, 1,
+                                      RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
     loop_init(&loop, &clock_system);
-    bus = bus_rdkafka_new(&loop, &(struct bus_rdkafka_options){.brokers = rd_kafka_mock_cluster_bootstraps(mock), .producer = true});
+    bus = bus_rdkafka_new(
+        &loop, &(struct bus_rdkafka_options){.brokers = rd_kafka_mock_cluster_bootstraps(mock),
+                                             .producer = true});
     if (send_text(&c, "changes", "k", "v") == STATUS_OK) { /* the refusal has not come yet */
         LOOP_UNTIL(&loop, c.calls == 1, 10000);
         cr_assert_eq(c.status, STATUS_UNAVAILABLE, "%s", status_code(c.status));
@@ -303,11 +316,13 @@ Test(bus_rdkafka, measure)
     read_topic(&reader, "changes", BUS_FROM_BEGINNING);
     start_ns = clock_mono_ns(&clock_system);
     run(&c, "changes", "first", "x");
-    fprintf(stderr, "bus_rdkafka: first message %.0f ms\n", (double)(clock_mono_ns(&clock_system) - start_ns) / 1e6);
+    fprintf(stderr, "bus_rdkafka: first message %.0f ms\n",
+            (double)(clock_mono_ns(&clock_system) - start_ns) / 1e6);
     start_ns = clock_mono_ns(&clock_system);
     for (int i = 0; i < 200; i++)
         run(&c, "changes", "first", "x");
-    fprintf(stderr, "bus_rdkafka: one by one %.2f ms each\n", (double)(clock_mono_ns(&clock_system) - start_ns) / 200e6);
+    fprintf(stderr, "bus_rdkafka: one by one %.2f ms each\n",
+            (double)(clock_mono_ns(&clock_system) - start_ns) / 200e6);
     start_ns = clock_mono_ns(&clock_system);
     reader.feed.ops = &counting;
     for (int i = 0; i < N; i++) {
@@ -315,6 +330,7 @@ Test(bus_rdkafka, measure)
             abort();
     }
     LOOP_UNTIL(&loop, reader.messages == N + 201, 30000);
-    fprintf(stderr, "bus_rdkafka: %d sent and read, %.0f k/s\n", N, N * 1e6 / (double)(clock_mono_ns(&clock_system) - start_ns));
+    fprintf(stderr, "bus_rdkafka: %d sent and read, %.0f k/s\n", N,
+            N * 1e6 / (double)(clock_mono_ns(&clock_system) - start_ns));
     teardown();
 }

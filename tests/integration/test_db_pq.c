@@ -10,12 +10,16 @@
 TestSuite(db_pq, .timeout = 60, .fini = assert_no_leaks);
 
 static const struct db_statement echo = {"echo", "SELECT $1::text, $2::text", 2, true};
-static const struct db_statement insert = {"insert", "INSERT INTO t VALUES ($1::bigint, $2)", 2, false};
+static const struct db_statement insert = {"insert", "INSERT INTO t VALUES ($1::bigint, $2)", 2,
+                                           false};
 static const struct db_statement count = {"count", "SELECT count(*) FROM t", 0, true};
 static const struct db_statement sleep_for = {"sleep_for", "SELECT pg_sleep($1::float8)", 1, false};
-static const struct db_statement sleep_read = {"sleep_read", "SELECT pg_sleep($1::float8)", 1, true};
+static const struct db_statement sleep_read = {"sleep_read", "SELECT pg_sleep($1::float8)", 1,
+                                               true};
 static const struct db_statement wrong = {"wrong", "SELECT nothing FROM nowhere", 0, true};
-static const struct db_statement settings = {"settings", "SELECT current_setting('synchronous_commit'), current_setting('application_name')", 0, true};
+static const struct db_statement settings = {
+    "settings", "SELECT current_setting('synchronous_commit'), current_setting('application_name')",
+    0, true};
 
 struct call {
     struct db_request request;
@@ -50,7 +54,8 @@ static void answered(struct db_request *request, enum status status, const struc
     }
 }
 
-static enum status query(struct call *c, const struct db_statement *statement, const char *a, const char *b, unsigned deadline_ms)
+static enum status query(struct call *c, const struct db_statement *statement, const char *a,
+                         const char *b, unsigned deadline_ms)
 {
     struct slice params[] = {slice_str(a), slice_str(b)};
 
@@ -58,7 +63,8 @@ static enum status query(struct call *c, const struct db_statement *statement, c
     return db_query(db, &c->request, statement, params, deadline_ms);
 }
 
-static void send_ok(struct call *c, const struct db_statement *statement, const char *a, const char *b)
+static void send_ok(struct call *c, const struct db_statement *statement, const char *a,
+                    const char *b)
 {
     cr_assert_eq(query(c, statement, a, b, 10000), STATUS_OK);
     cr_assert_eq(c->calls, 0, "a callback never comes inside the submit");
@@ -76,7 +82,9 @@ static void setup_with(size_t connections, size_t pipeline)
     server_sql(postgres, "CREATE TABLE t (id bigint PRIMARY KEY, name text CHECK (name <> 'bad'));"
                          "CREATE TABLE later (id bigint UNIQUE DEFERRABLE INITIALLY DEFERRED)");
     loop_init(&loop, &clock_system);
-    db = db_pq_new(&loop, &(struct db_pq_options){.conninfo = postgres->address, .connections = connections, .pipeline = pipeline,
+    db = db_pq_new(&loop, &(struct db_pq_options){.conninfo = postgres->address,
+                                                  .connections = connections,
+                                                  .pipeline = pipeline,
                                                   .application = "test"});
     LOOP_UNTIL(&loop, db_ready(db, NULL), 10000);
 }
@@ -152,7 +160,8 @@ Test(db_pq, statements_in_a_pipeline_are_transactions_of_their_own)
 
 Test(db_pq, an_error_at_the_commit_is_not_an_ok)
 {
-    static const struct db_statement later = {"later", "INSERT INTO later VALUES ($1::bigint)", 1, false};
+    static const struct db_statement later = {"later", "INSERT INTO later VALUES ($1::bigint)", 1,
+                                              false};
     struct call a, b;
 
     setup_with(1, 8);
@@ -177,7 +186,8 @@ Test(db_pq, the_death_of_the_server_completes_what_was_in_flight)
     LOOP_UNTIL(&loop, write.calls == 1, 5000);
     cr_assert_eq(write.status, STATUS_UNAVAILABLE, "whether it ran is not known");
     cr_assert(!db_ready(db, &why) && why[0]);
-    cr_assert(read.calls == 0 && waiting.calls == 0, "they wait for the server, within their deadlines");
+    cr_assert(read.calls == 0 && waiting.calls == 0,
+              "they wait for the server, within their deadlines");
     server_restart(postgres);
     LOOP_UNTIL(&loop, read.calls && waiting.calls, 10000);
     cr_assert(read.status == STATUS_OK && waiting.status == STATUS_OK);
@@ -193,7 +203,10 @@ Test(db_pq, a_read_is_repeated_once_not_forever)
     setup_with(1, 2);
     send_ok(&c, &sleep_read, "30", NULL);
     for (int i = 0; i < 2; i++) {
-        while (strcmp(server_sql(postgres, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"), "1") != 0)
+        while (strcmp(server_sql(postgres,
+                                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                                 "WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"),
+                      "1") != 0)
             loop_turn(&loop, false);
     }
     LOOP_UNTIL(&loop, c.calls == 1, 5000);
@@ -213,7 +226,9 @@ Test(db_pq, a_deadline_cancels_on_the_server_and_spares_the_next)
     LOOP_UNTIL(&loop, next.calls == 1, 2000);
     cr_assert_eq(next.status, STATUS_OK);
     cr_assert_eq(slow.calls, 1);
-    cr_assert_str_eq(server_sql(postgres, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"), "0");
+    cr_assert_str_eq(server_sql(postgres, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
+                                          "'SELECT pg_sleep%' AND state = 'active'"),
+                     "0");
     teardown();
 }
 
@@ -275,7 +290,8 @@ Test(db_pq, one_holds_a_lock_until_it_lets_go_or_dies)
     struct call c;
 
     setup_with(1, 2);
-    rival = db_pq_new(&loop, &(struct db_pq_options){.conninfo = postgres->address, .connections = 1});
+    rival =
+        db_pq_new(&loop, &(struct db_pq_options){.conninfo = postgres->address, .connections = 1});
     db->on_lock_lost = lock_lost;
     db->on_lock_lost_ctx = &lost_locks;
     lock(db, &c, 7);
@@ -318,7 +334,8 @@ Test(db_pq, close_cancels)
     server_stop(postgres);
 }
 
-static void close_inside(struct db_request *request, enum status status, const struct db_result *result)
+static void close_inside(struct db_request *request, enum status status,
+                         const struct db_result *result)
 {
     answered(request, status, result);
     db_close(db);
@@ -346,7 +363,8 @@ Test(db_pq, without_a_server_statements_wait_then_are_refused)
     const char *why;
 
     loop_init(&loop, &clock_system);
-    db = db_pq_new(&loop, &(struct db_pq_options){.conninfo = "host=127.0.0.1 port=1", .connections = 2});
+    db = db_pq_new(&loop,
+                   &(struct db_pq_options){.conninfo = "host=127.0.0.1 port=1", .connections = 2});
     cr_assert_eq(query(&c, &count, NULL, NULL, 50), STATUS_OK);
     LOOP_UNTIL(&loop, c.calls == 1, 3000);
     cr_assert_eq(c.status, STATUS_TIMEOUT);
@@ -354,7 +372,8 @@ Test(db_pq, without_a_server_statements_wait_then_are_refused)
     cr_assert(strstr(why, "refused"), "%s", why);
     while (query(&c, &count, NULL, NULL, 100) == STATUS_OK)
         LOOP_UNTIL(&loop, c.calls == 1, 3000);
-    cr_assert_eq(query(&c, &count, NULL, NULL, 100), STATUS_UNAVAILABLE, "after 5 s without a connection");
+    cr_assert_eq(query(&c, &count, NULL, NULL, 100), STATUS_UNAVAILABLE,
+                 "after 5 s without a connection");
     db_close(db);
     loop_free(&loop);
 }
@@ -362,7 +381,10 @@ Test(db_pq, without_a_server_statements_wait_then_are_refused)
 Test(db_pq, array_literals)
 {
     static const struct db_statement unnest = {
-        "unnest", "SELECT string_agg(coalesce(x, '<null>'), '|'), (SELECT sum(n) FROM unnest($2::bigint[]) n)::text FROM unnest($1::text[]) x", 2, true};
+        "unnest",
+        "SELECT string_agg(coalesce(x, '<null>'), '|'), (SELECT sum(n) FROM unnest($2::bigint[]) "
+        "n)::text FROM unnest($1::text[]) x",
+        2, true};
     struct buf texts, numbers;
     struct call c;
 
@@ -390,14 +412,17 @@ Test(db_pq, array_literals)
 }
 
 /* A number for the log: run with HOLDFAST_MEASURE=1. */
-static void pump_answered(struct db_request *request, enum status status, const struct db_result *result)
+static void pump_answered(struct db_request *request, enum status status,
+                          const struct db_result *result)
 {
     struct call *c = container_of(request, struct call, request);
 
     (void)result;
     cr_assert_eq(status, STATUS_OK);
     if (++c->calls < 500)
-        cr_assert_eq(db_query(db, request, &echo, (struct slice[]){SLICE_LITERAL("a"), SLICE_LITERAL("b")}, 10000), STATUS_OK);
+        cr_assert_eq(db_query(db, request, &echo,
+                              (struct slice[]){SLICE_LITERAL("a"), SLICE_LITERAL("b")}, 10000),
+                     STATUS_OK);
 }
 
 Test(db_pq, measure)
@@ -412,7 +437,9 @@ Test(db_pq, measure)
     start_ns = clock_mono_ns(&clock_system);
     for (size_t i = 0; i < array_len(calls); i++) {
         calls[i] = (struct call){.request.cb = pump_answered};
-        cr_assert_eq(db_query(db, &calls[i].request, &echo, (struct slice[]){SLICE_LITERAL("a"), SLICE_LITERAL("b")}, 10000), STATUS_OK);
+        cr_assert_eq(db_query(db, &calls[i].request, &echo,
+                              (struct slice[]){SLICE_LITERAL("a"), SLICE_LITERAL("b")}, 10000),
+                     STATUS_OK);
     }
     while (!done) {
         loop_turn(&loop, true);
@@ -420,6 +447,7 @@ Test(db_pq, measure)
         for (size_t i = 0; i < array_len(calls); i++)
             done = done && calls[i].calls == 500;
     }
-    fprintf(stderr, "db_pq: SELECT, 64 in flight on 4 connections: %.1f k/s\n", 32000 * 1e6 / (double)(clock_mono_ns(&clock_system) - start_ns));
+    fprintf(stderr, "db_pq: SELECT, 64 in flight on 4 connections: %.1f k/s\n",
+            32000 * 1e6 / (double)(clock_mono_ns(&clock_system) - start_ns));
     teardown();
 }

@@ -106,7 +106,8 @@ Test(kv_redis, replies_of_every_kind)
     teardown();
 }
 
-static void nested_answered(struct kv_request *request, enum status status, const struct kv_reply *reply)
+static void nested_answered(struct kv_request *request, enum status status,
+                            const struct kv_reply *reply)
 {
     const struct kv_reply *second = kv_reply_at(reply, 1);
     uint64_t n = 0;
@@ -125,7 +126,9 @@ Test(kv_redis, nested_arrays_and_large_strings)
     static char big[3 << 20];
     struct slice set[] = {SLICE_LITERAL("SET"), SLICE_LITERAL("big"), slice_of(big, sizeof(big))};
     struct call c = {.request.cb = nested_answered}, length, written = {.request.cb = answered};
-    struct slice nested[] = {SLICE_LITERAL("EVAL"), SLICE_LITERAL("return {7, {'8', {'deep'}, {}}, 9}"), SLICE_LITERAL("0")};
+    struct slice nested[] = {SLICE_LITERAL("EVAL"),
+                             SLICE_LITERAL("return {7, {'8', {'deep'}, {}}, 9}"),
+                             SLICE_LITERAL("0")};
 
     setup();
     cr_assert_eq(kv_command(kv, &c.request, nested, 3, 1000), STATUS_OK);
@@ -156,7 +159,8 @@ Test(kv_redis, order_is_kept)
     teardown();
 }
 
-static enum status eval(struct call *c, const struct kv_script *script, const char *key, const char *arg)
+static enum status eval(struct call *c, const struct kv_script *script, const char *key,
+                        const char *arg)
 {
     struct slice keys[] = {slice_str(key)}, args[] = {slice_str(arg)};
 
@@ -166,7 +170,8 @@ static enum status eval(struct call *c, const struct kv_script *script, const ch
 
 Test(kv_redis, scripts_are_loaded_and_loaded_again_when_redis_forgot_them)
 {
-    struct kv_script script = {.name = "bump", .source = "return redis.call('INCRBY', KEYS[1], ARGV[1])"};
+    struct kv_script script = {.name = "bump",
+                               .source = "return redis.call('INCRBY', KEYS[1], ARGV[1])"};
     struct call a, b, c;
 
     setup();
@@ -183,7 +188,9 @@ Test(kv_redis, scripts_are_loaded_and_loaded_again_when_redis_forgot_them)
     LOOP_UNTIL(&loop, a.calls && b.calls && c.calls, 3000);
     cr_assert(a.status == STATUS_OK && a.integer == 12);
     cr_assert(b.status == STATUS_OK && b.integer == 13);
-    cr_assert_eq(((struct kv_redis_metrics *)kv_redis_metrics(kv)->base)->redis_scripts_loaded_total, 2, "once for both");
+    cr_assert_eq(
+        ((struct kv_redis_metrics *)kv_redis_metrics(kv)->base)->redis_scripts_loaded_total, 2,
+        "once for both");
     teardown();
 }
 
@@ -216,7 +223,8 @@ Test(kv_redis, a_dead_server_completes_what_was_in_flight_and_refuses_the_rest)
     LOOP_UNTIL(&loop, a.calls && b.calls, 3000);
     cr_assert(a.status == STATUS_UNAVAILABLE && b.status == STATUS_UNAVAILABLE);
     cr_assert(!kv_ready(kv, &why) && strncmp(why, "redis: ", 7) == 0);
-    cr_assert_eq(send_words(&late, "INCR n", 1000), STATUS_UNAVAILABLE, "nothing is queued offline");
+    cr_assert_eq(send_words(&late, "INCR n", 1000), STATUS_UNAVAILABLE,
+                 "nothing is queued offline");
 
     server_restart(redis);
     LOOP_UNTIL(&loop, kv_ready(kv, NULL), 5000);
@@ -265,7 +273,8 @@ Test(kv_redis, a_deadline_passes_and_the_late_answer_is_dropped)
     cr_assert_eq(next.calls, 0);
     server_resume(redis);
     LOOP_UNTIL(&loop, next.calls == 1, 3000);
-    cr_assert(next.status == STATUS_OK && next.integer == 2, "answers still belong to their commands");
+    cr_assert(next.status == STATUS_OK && next.integer == 2,
+              "answers still belong to their commands");
     cr_assert_eq(slow.calls, 1);
     teardown();
 }
@@ -301,7 +310,8 @@ Test(kv_redis, close_cancels_in_the_next_turn)
     server_stop(redis);
 }
 
-static void close_inside(struct kv_request *request, enum status status, const struct kv_reply *reply)
+static void close_inside(struct kv_request *request, enum status status,
+                         const struct kv_reply *reply)
 {
     answered(request, status, reply);
     kv_close(kv);
@@ -373,7 +383,8 @@ struct pump {
 
 static const struct slice incr[] = {SLICE_LITERAL("INCR"), SLICE_LITERAL("counter")};
 
-static void pump_answered(struct kv_request *request, enum status status, const struct kv_reply *reply)
+static void pump_answered(struct kv_request *request, enum status status,
+                          const struct kv_reply *reply)
 {
     struct pump *p = container_of(request, struct pump, request);
 
@@ -395,7 +406,8 @@ static void measure(size_t width)
     }
     while (done < goal + width - 1)
         loop_turn(&loop, true);
-    fprintf(stderr, "kv_redis: INCR, %zu in flight: %.2f M/s\n", width, (double)done * 1e3 / (double)(clock_mono_ns(&clock_system) - start_ns));
+    fprintf(stderr, "kv_redis: INCR, %zu in flight: %.2f M/s\n", width,
+            (double)done * 1e3 / (double)(clock_mono_ns(&clock_system) - start_ns));
 }
 
 Test(kv_redis, measure)

@@ -50,7 +50,8 @@ static void setup(void)
     dir = temp_dir_new();
     buf_init(&report, 1 << 20);
     write_sql("0001_first.sql", "CREATE TABLE a (n int); INSERT INTO a VALUES (1);");
-    write_sql("0002_second.sql", "-- \xC3\xA9\nALTER TABLE a ADD m int;\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;");
+    write_sql("0002_second.sql", "-- \xC3\xA9\nALTER TABLE a ADD m int;\nCREATE FUNCTION f() "
+                                 "RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;");
 }
 
 static void teardown(void)
@@ -65,7 +66,8 @@ Test(migrate, applies_each_once_in_order)
     setup();
     cr_assert_eq(run(), STATUS_OK);
     cr_assert_str_eq(report.at, "applied 0001_first.sql\napplied 0002_second.sql\n");
-    cr_assert_str_eq(server_sql(postgres, "SELECT string_agg(name, ' ' ORDER BY number) FROM schema_migration WHERE sha256 ~ '^[0-9a-f]{64}$'"),
+    cr_assert_str_eq(server_sql(postgres, "SELECT string_agg(name, ' ' ORDER BY number) FROM "
+                                          "schema_migration WHERE sha256 ~ '^[0-9a-f]{64}$'"),
                      "0001_first.sql 0002_second.sql");
     cr_assert_eq(run(), STATUS_OK);
     cr_assert_str_eq(report.at, "");
@@ -108,7 +110,8 @@ Test(migrate, a_failure_leaves_nothing_of_its_file)
     write_sql("0004_never.sql", "CREATE TABLE c (n int)");
     cr_assert_eq(run(), STATUS_INVALID);
     cr_assert(says("applied 0002_second.sql\n0003_bad.sql:4: ERROR"), "%s", report.at);
-    cr_assert_str_eq(server_sql(postgres, "SELECT to_regclass('b') IS NULL AND to_regclass('c') IS NULL"), "t");
+    cr_assert_str_eq(
+        server_sql(postgres, "SELECT to_regclass('b') IS NULL AND to_regclass('c') IS NULL"), "t");
     write_sql("0003_bad.sql", "CREATE TABLE b (n int); COMMIT;");
     cr_assert_eq(run(), STATUS_INVALID);
     cr_assert(says("0003_bad.sql ends the transaction"));

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define START_ATTEMPTS 5 /* a free port may be taken before the server binds it */
-#define STOP_MS 20000
+#define STOP_MS        20000
 
 /* ---- failing ---- */
 
@@ -80,8 +80,8 @@ void server_own(const struct server *s, const char *path)
         server_die(s, "chown %s: %s", path, strerror(errno));
 }
 
-/* In the child: output into the log, its own process group (a Ctrl-C is the test's), the user, and death with the parent. The last comes after the user: a change
- * of user clears it. */
+/* In the child: output into the log, its own process group (a Ctrl-C is the test's), the user, and
+ * death with the parent. The last comes after the user: a change of user clears it. */
 static void become(const struct server *s, const struct passwd *user, pid_t parent)
 {
     char path[SERVER_PATH_MAX];
@@ -89,7 +89,8 @@ static void become(const struct server *s, const struct passwd *user, pid_t pare
 
     log_path(s, path);
     log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (log < 0 || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 || setpgid(0, 0) != 0)
+    if (log < 0 || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ||
+        setpgid(0, 0) != 0)
         _exit(126);
     if (user && (setgroups(0, NULL) != 0 || setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
         _exit(126);
@@ -111,7 +112,8 @@ void server_run(const struct server *s, char *const argv[])
         perror(argv[0]);
         _exit(127);
     }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+        WEXITSTATUS(status) != 0)
         server_die(s, "%s failed", argv[0]);
 }
 
@@ -173,7 +175,8 @@ struct server *server_new(const struct server_kind *kind, bool durable)
     server_die(s, "it does not start");
 }
 
-/* ---- a server and its children: the backends of PostgreSQL leave its process group, so they are looked up ---- */
+/* ---- a server and its children: the backends of PostgreSQL leave its process group, so they are
+ * looked up ---- */
 
 #define CHILDREN_MAX 256
 

@@ -14,9 +14,13 @@ static const char *libs(const struct server *s)
     static char path[SERVER_PATH_MAX];
     const char *given = getenv("HOLDFAST_KAFKA_LIBS");
 
-    snprintf(path, sizeof(path), "%s", given ? given : HOLDFAST_SOURCE_ROOT "/.holdfast/kafka/libs");
+    snprintf(path, sizeof(path), "%s",
+             given ? given : HOLDFAST_SOURCE_ROOT "/.holdfast/kafka/libs");
     if (access(path, R_OK) != 0)
-        server_die(s, "no jars in %s: run ./holdfast test once, or set HOLDFAST_KAFKA_LIBS to where `mvn dependency:copy-dependencies` of org.apache.kafka:kafka_2.13 put them", path);
+        server_die(s,
+                   "no jars in %s: run ./holdfast test once, or set HOLDFAST_KAFKA_LIBS to where "
+                   "`mvn dependency:copy-dependencies` of org.apache.kafka:kafka_2.13 put them",
+                   path);
     return path;
 }
 
@@ -31,21 +35,22 @@ static const char *config_name(const struct server *s)
 
 static void write_config(const struct server *s, uint16_t controller_port)
 {
-    static const char format[] = "process.roles=broker,controller\n"
-                                 "node.id=1\n"
-                                 "controller.quorum.voters=1@127.0.0.1:%2$u\n"
-                                 "listeners=PLAINTEXT://127.0.0.1:%1$u,CONTROLLER://127.0.0.1:%2$u\n"
-                                 "advertised.listeners=PLAINTEXT://127.0.0.1:%1$u\n"
-                                 "controller.listener.names=CONTROLLER\n"
-                                 "inter.broker.listener.name=PLAINTEXT\n"
-                                 "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n"
-                                 "log.dirs=%3$s/data\n"
-                                 "offsets.topic.replication.factor=1\n"
-                                 "transaction.state.log.replication.factor=1\n"
-                                 "transaction.state.log.min.isr=1\n"
-                                 "min.insync.replicas=1\n"
-                                 "group.initial.rebalance.delay.ms=0\n"
-                                 "auto.create.topics.enable=false\n";
+    static const char format[] =
+        "process.roles=broker,controller\n"
+        "node.id=1\n"
+        "controller.quorum.voters=1@127.0.0.1:%2$u\n"
+        "listeners=PLAINTEXT://127.0.0.1:%1$u,CONTROLLER://127.0.0.1:%2$u\n"
+        "advertised.listeners=PLAINTEXT://127.0.0.1:%1$u\n"
+        "controller.listener.names=CONTROLLER\n"
+        "inter.broker.listener.name=PLAINTEXT\n"
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n"
+        "log.dirs=%3$s/data\n"
+        "offsets.topic.replication.factor=1\n"
+        "transaction.state.log.replication.factor=1\n"
+        "transaction.state.log.min.isr=1\n"
+        "min.insync.replicas=1\n"
+        "group.initial.rebalance.delay.ms=0\n"
+        "auto.create.topics.enable=false\n";
     char text[2048], path[SERVER_PATH_MAX];
     int len = snprintf(text, sizeof(text), format, s->port, controller_port, s->dir.path);
 
@@ -62,8 +67,19 @@ static const char *class_path(const struct server *s)
 
 static void format_storage(const struct server *s)
 {
-    const char *argv[] = {"java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", class_path(s), "kafka.tools.StorageTool", "format",
-                          "-t", "aG9sZGZhc3QtdGVzdHMhIQ", "-c", config_name(s), "--ignore-formatted", NULL};
+    const char *argv[] = {"java",
+                          "-XX:+UseSerialGC",
+                          "-XX:TieredStopAtLevel=1",
+                          "-cp",
+                          class_path(s),
+                          "kafka.tools.StorageTool",
+                          "format",
+                          "-t",
+                          "aG9sZGZhc3QtdGVzdHMhIQ",
+                          "-c",
+                          config_name(s),
+                          "--ignore-formatted",
+                          NULL};
 
     server_run(s, (char *const *)argv);
 }
@@ -82,8 +98,8 @@ static void prepare(struct server *s)
 
 static void start(const struct server *s)
 {
-    execlp("java", "java", "-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", class_path(s), "kafka.Kafka",
-           config_name(s), (char *)NULL);
+    execlp("java", "java", "-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+           "-cp", class_path(s), "kafka.Kafka", config_name(s), (char *)NULL);
 }
 
 static rd_kafka_t *client_new(const struct server *s)
@@ -92,7 +108,8 @@ static rd_kafka_t *client_new(const struct server *s)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_t *client = NULL;
 
-    if (rd_kafka_conf_set(conf, "bootstrap.servers", s->address, why, sizeof(why)) == RD_KAFKA_CONF_OK &&
+    if (rd_kafka_conf_set(conf, "bootstrap.servers", s->address, why, sizeof(why)) ==
+            RD_KAFKA_CONF_OK &&
         rd_kafka_conf_set(conf, "log_level", "0", why, sizeof(why)) == RD_KAFKA_CONF_OK)
         client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
     if (!client)
@@ -118,8 +135,12 @@ static bool ready(const struct server *s)
     return is_ready;
 }
 
-static const struct server_kind kafka = {
-    .name = "kafka", .stop_signal = SIGTERM, .ready_ms = 90000, .prepare = prepare, .exec = start, .ready = ready};
+static const struct server_kind kafka = {.name = "kafka",
+                                         .stop_signal = SIGTERM,
+                                         .ready_ms = 90000,
+                                         .prepare = prepare,
+                                         .exec = start,
+                                         .ready = ready};
 
 struct server *servers_kafka_start(void)
 {
@@ -137,9 +158,11 @@ static void create(const struct server *s, rd_kafka_t *client, rd_kafka_NewTopic
     event = rd_kafka_queue_poll(queue, 30000);
     if (!event || rd_kafka_event_error(event))
         server_die(s, "create topic: %s", event ? rd_kafka_event_error_string(event) : "no answer");
-    results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
     if (count != 1 || rd_kafka_topic_result_error(results[0]))
-        server_die(s, "create topic: %s", count == 1 ? rd_kafka_topic_result_error_string(results[0]) : "no result");
+        server_die(s, "create topic: %s",
+                   count == 1 ? rd_kafka_topic_result_error_string(results[0]) : "no result");
     rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
 }

@@ -39,7 +39,8 @@ static void template_path(char ret_path[SERVER_PATH_MAX])
 
     for (const char *c = program; *c; c++)
         hash = hash * 33 + (unsigned char)*c;
-    snprintf(ret_path, SERVER_PATH_MAX, "%s/holdfast-postgres-template-%u-%08x", base ? base : "/tmp", (unsigned)geteuid(), hash);
+    snprintf(ret_path, SERVER_PATH_MAX, "%s/holdfast-postgres-template-%u-%08x",
+             base ? base : "/tmp", (unsigned)geteuid(), hash);
 }
 
 static void run(const struct server *s, const char *a, const char *b, const char *c, const char *d)
@@ -51,8 +52,20 @@ static void run(const struct server *s, const char *a, const char *b, const char
 
 static void initdb(const struct server *s, const char *at)
 {
-    const char *argv[] = {bin("initdb"), "-D", at, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
-                          "--no-instructions", "--wal-segsize=1", NULL};
+    const char *argv[] = {bin("initdb"),
+                          "-D",
+                          at,
+                          "-U",
+                          "postgres",
+                          "-A",
+                          "trust",
+                          "-E",
+                          "UTF8",
+                          "--locale=C.UTF-8",
+                          "--no-sync",
+                          "--no-instructions",
+                          "--wal-segsize=1",
+                          NULL};
 
     server_run(s, (char *const *)argv);
 }
@@ -62,7 +75,9 @@ static void create_database(const struct server *s, const char *at)
 {
     char command[2 * SERVER_PATH_MAX];
 
-    snprintf(command, sizeof(command), "echo 'CREATE DATABASE holdfast' | '%s' --single -D '%s' postgres", bin("postgres"), at);
+    snprintf(command, sizeof(command),
+             "echo 'CREATE DATABASE holdfast' | '%s' --single -D '%s' postgres", bin("postgres"),
+             at);
     run(s, "/bin/sh", "-c", command, NULL);
 }
 
@@ -90,7 +105,8 @@ static void prepare(struct server *s)
 {
     char template[SERVER_PATH_MAX], data[SERVER_PATH_MAX];
 
-    snprintf(s->address, sizeof(s->address), "host=127.0.0.1 port=%u user=postgres dbname=holdfast", s->port);
+    snprintf(s->address, sizeof(s->address), "host=127.0.0.1 port=%u user=postgres dbname=holdfast",
+             s->port);
     snprintf(data, sizeof(data), "%s/data", s->dir.path);
     if (access(data, F_OK) == 0)
         return; /* started before */
@@ -107,8 +123,9 @@ static void start(const struct server *s)
     snprintf(port, sizeof(port), "%u", s->port);
     snprintf(data, sizeof(data), "%s/data", s->dir.path);
     snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", s->dir.path);
-    execl(program, program, "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", sockets, "-c", "fsync=off", "-c",
-          "full_page_writes=off", "-c", "shared_buffers=32MB", "-c", "max_connections=200", (char *)NULL);
+    execl(program, program, "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c",
+          sockets, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB",
+          "-c", "max_connections=200", (char *)NULL);
 }
 
 static bool ready(const struct server *s)
@@ -117,8 +134,13 @@ static bool ready(const struct server *s)
 }
 
 /* SIGINT: "fast", clients are disconnected. */
-static const struct server_kind postgres = {
-    .name = "postgresql", .stop_signal = SIGINT, .ready_ms = 30000, .user = "postgres", .prepare = prepare, .exec = start, .ready = ready};
+static const struct server_kind postgres = {.name = "postgresql",
+                                            .stop_signal = SIGINT,
+                                            .ready_ms = 30000,
+                                            .user = "postgres",
+                                            .prepare = prepare,
+                                            .exec = start,
+                                            .ready = ready};
 
 struct server *servers_postgres_start(void)
 {

@@ -17,8 +17,9 @@ static void start(const struct server *s)
 
     snprintf(port, sizeof(port), "%u", s->port);
     snprintf(sock, sizeof(sock), "%s/redis.sock", s->dir.path);
-    execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--unixsocket", sock, "--dir", s->dir.path, "--save", "",
-           "--appendonly", s->durable ? "yes" : "no", "--appendfsync", "always", "--daemonize", "no", (char *)NULL);
+    execlp("redis-server", "redis-server", "--port", port, "--bind", "127.0.0.1", "--unixsocket",
+           sock, "--dir", s->dir.path, "--save", "", "--appendonly", s->durable ? "yes" : "no",
+           "--appendfsync", "always", "--daemonize", "no", (char *)NULL);
 }
 
 static redisContext *connect_to(const struct server *s)
@@ -39,8 +40,12 @@ static bool ready(const struct server *s)
     return is_ready;
 }
 
-static const struct server_kind redis = {
-    .name = "redis", .stop_signal = SIGTERM, .ready_ms = 15000, .prepare = prepare, .exec = start, .ready = ready};
+static const struct server_kind redis = {.name = "redis",
+                                         .stop_signal = SIGTERM,
+                                         .ready_ms = 15000,
+                                         .prepare = prepare,
+                                         .exec = start,
+                                         .ready = ready};
 
 struct server *servers_redis_start(void)
 {

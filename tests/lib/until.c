@@ -15,10 +15,15 @@ static void tick_free(uv_handle_t *handle)
     mem_free(handle);
 }
 
-void until_begin(struct until *u, struct loop *l, int timeout_ms, const char *condition, const char *file, int line)
+void until_begin(struct until *u, struct loop *l, int timeout_ms, const char *condition,
+                 const char *file, int line)
 {
-    *u = (struct until){l, mem_alloc(sizeof(uv_timer_t)), clock_mono_ns(&clock_system) + timeout_ms * INT64_C(1000000),
-                        condition, file, line};
+    *u = (struct until){l,
+                        mem_alloc(sizeof(uv_timer_t)),
+                        clock_mono_ns(&clock_system) + timeout_ms * INT64_C(1000000),
+                        condition,
+                        file,
+                        line};
     uv_timer_init(&l->uv, u->tick);
     uv_timer_start(u->tick, nothing, 10, 10);
 }

@@ -1,4 +1,5 @@
-/* Waiting in tests: turns a loop until something is true, and ends the test when it does not become true in time. */
+/* Waiting in tests: turns a loop until something is true, and ends the test when it does not become
+ * true in time. */
 #ifndef HOLDFAST_TESTS_UNTIL_H
 #define HOLDFAST_TESTS_UNTIL_H
 
@@ -23,7 +24,8 @@ struct until {
     int line;
 };
 
-void until_begin(struct until *u, struct loop *l, int timeout_ms, const char *condition, const char *file, int line);
+void until_begin(struct until *u, struct loop *l, int timeout_ms, const char *condition,
+                 const char *file, int line);
 void until_turn(struct until *u); /* aborts when the time is over */
 void until_end(struct until *u);
 
