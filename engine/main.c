@@ -5,6 +5,7 @@
 #include "engine/booking/hold_api.h"
 #include "engine/booking/mirror.h"
 #include "engine/booking/sweeper.h"
+#include "engine/booking/till.h"
 #include "engine/net/daemon.h"
 #include "engine/store/bus_rdkafka.h"
 #include "engine/store/db_pq.h"
@@ -16,6 +17,7 @@ struct engine_settings {
     struct daemon_settings daemon;
     const char *redis, *database, *kafka, *jwks_url;
     int64_t database_connections, events, passes;
+    struct till_settings till;
 };
 
 #define OPTION_STR(option, field, fallback, is_secret, help)                                       \
@@ -32,6 +34,7 @@ static const struct config_option options[] = {
     OPTION_INT("database-connections", database_connections, "8", 1, 1000, "connections to PostgreSQL"),
     OPTION_INT("events", events, "1024", 1, 100000, "events kept in memory at most"),
     OPTION_INT("passes", passes, "65536", 16, 10000000, "checked passes remembered at most"),
+    TILL_OPTIONS(struct engine_settings, till),
 };
 
 struct program {
@@ -42,6 +45,7 @@ struct program {
     struct bus *bus; /* NULL: none */
     struct http_client *jwks;
     struct sweeper *sweeper;
+    struct till till;
     struct metric_group metrics;
     struct daemon_check checks[4];
     bool relay_stopped;
@@ -121,6 +125,9 @@ static void open_engine(struct program *p)
     hold_api_routes(&p->daemon.router, e);
     event_api_routes(&p->daemon.router, e);
     event_admin_api_routes(&p->daemon.ops_router, e);
+    till_open(&p->till, e, &p->settings.till, (size_t)p->settings.daemon.requests);
+    till_metrics(&p->till, &p->daemon.metrics);
+    till_routes(&p->till, &p->daemon.router);
     p->sweeper = sweeper_new(e);
     add_checks(p);
 }
@@ -141,6 +148,7 @@ static void close_engine(struct program *p)
             loop_turn(e->loop, true);
     }
     sweeper_stop(p->sweeper);
+    till_stop(&p->till);
     passes_stop(e->passes);
     seat_store_stop(e->seats);
     metric_group_free(&p->metrics);
@@ -150,6 +158,7 @@ static void close_engine(struct program *p)
     if (p->bus)
         bus_close(p->bus);
     daemon_free(&p->daemon);
+    till_free(&p->till);
     sweeper_free(p->sweeper);
     if (e->relay)
         relay_free(e->relay);
@@ -162,8 +171,13 @@ static void close_engine(struct program *p)
 
 static int run(struct program *p)
 {
+    char why[300];
     int code;
 
+    if (till_load(&p->till, &p->settings.till, why, sizeof(why))) {
+        fprintf(stderr, "engine: %s\n", why);
+        return 2;
+    }
     daemon_init(&p->daemon, "engine", &p->settings.daemon);
     open_engine(p);
     code = daemon_run(&p->daemon);

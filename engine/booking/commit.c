@@ -27,7 +27,7 @@ struct commit {
     struct turn_end flush;
     struct commit_metrics metrics;
     struct metric_group group;
-    size_t closing; /* handles still open while it is freed */
+    bool stopped;
 };
 
 #define METRIC_ROW_TAG commit_metrics
@@ -95,7 +95,7 @@ static void batch_cb(struct db_request *request, enum status status, const struc
     struct lane *lane = &c->lanes[b->lane];
 
     lane->in_flight--;
-    if (status == STATUS_CONFLICT) {
+    if (status == STATUS_CONFLICT && !c->stopped) {
         repeat(lane, b);
     } else {
         if (!status && !commit_batch_read(b, result))
@@ -108,7 +108,8 @@ static void batch_cb(struct db_request *request, enum status status, const struc
     }
     list_push_back(&lane->idle, &b->link);
     lane->due = lane->due || lane->waiting_count;
-    loop_defer(c->loop, &c->flush);
+    if (!c->stopped)
+        loop_defer(c->loop, &c->flush);
 }
 
 /* ---- a batch goes out ---- */
@@ -181,6 +182,8 @@ enum status commit_submit(struct commit *c, struct commit_item *item)
     struct lane *lane = &c->lanes[item->lane];
 
     assert(item->row->seat_count <= HOLD_SEATS_MAX);
+    if (c->stopped)
+        return STATUS_CANCELED;
     if (lane->waiting_count >= COMMIT_WAITING_MAX)
         return STATUS_OVERLOADED;
     item->submitted_ns = loop_mono_ns(c->loop);
@@ -228,30 +231,27 @@ struct commit *commit_new(struct loop *l, struct db *db, size_t batches)
     return c;
 }
 
-static void timer_closed(struct timer *t)
+void commit_stop(struct commit *c)
 {
-    struct commit *c = container_of(t, struct lane, timer)->commit;
+    c->stopped = true;
+    turn_end_cancel(&c->flush);
+    for (size_t i = 0; i < array_len(c->lanes); i++) {
+        struct lane *lane = &c->lanes[i];
+        struct list *link;
 
-    if (--c->closing)
-        return;
+        timer_close(&lane->timer, NULL);
+        while ((link = list_pop_front(&lane->waiting)))
+            finish(c, list_entry(link, struct commit_item, link), STATUS_CANCELED);
+        lane->waiting_count = 0;
+    }
+}
+
+void commit_free(struct commit *c)
+{
+    assert(c->stopped && c->lanes[COMMIT_NEW].in_flight == 0 && c->lanes[COMMIT_PAID].in_flight == 0);
     for (size_t i = 0; i < 2 * c->batches_max; i++)
         commit_batch_free(&c->batches[i]);
     mem_free(c->batches);
     metric_group_free(&c->group);
     mem_free(c);
-}
-
-void commit_free(struct commit *c)
-{
-    turn_end_cancel(&c->flush);
-    c->closing = array_len(c->lanes);
-    for (size_t i = 0; i < array_len(c->lanes); i++) {
-        struct lane *lane = &c->lanes[i];
-        struct list *link;
-
-        assert(lane->in_flight == 0);
-        while ((link = list_pop_front(&lane->waiting)))
-            finish(c, list_entry(link, struct commit_item, link), STATUS_CANCELED);
-        timer_close(&lane->timer, timer_closed);
-    }
 }

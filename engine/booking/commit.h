@@ -60,11 +60,12 @@ struct commit_item {
 
 /* `batches`: statements on their way at once, per lane; 0: 4. */
 struct commit *commit_new(struct loop *l, struct db *db, size_t batches);
-/* Completes what waits with CANCELED; close the db first. */
-void commit_free(struct commit *c);
+/* What waits completes with CANCELED, inside the call; what is on its way when the db is closed. */
+void commit_stop(struct commit *c);
+void commit_free(struct commit *c); /* after it was stopped, the db is closed and the loop has turned */
 struct metric_group *commit_metrics(struct commit *c);
 
-/* OVERLOADED past COMMIT_WAITING_MAX. */
+/* OVERLOADED past COMMIT_WAITING_MAX, CANCELED when stopped. */
 enum status commit_submit(struct commit *c, struct commit_item *item) MUST_CHECK;
 
 #endif

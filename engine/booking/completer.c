@@ -14,7 +14,7 @@ static void purchases_cb(struct db_request *request, enum status status, const s
     struct completer *c = container_of(request, struct completer, purchase_request);
 
     c->asking_purchases = false;
-    for (size_t i = 0; !status && i < result->rows; i++) {
+    for (size_t i = 0; !status && !c->closing && i < result->rows; i++) {
         struct purchase *p = purchase_take(c->purchases);
 
         if (!p)
@@ -30,7 +30,7 @@ static void refunds_cb(struct db_request *request, enum status status, const str
     struct completer *c = container_of(request, struct completer, refund_request);
 
     c->asking_refunds = false;
-    for (size_t i = 0; !status && i < result->rows; i++) {
+    for (size_t i = 0; !status && !c->closing && i < result->rows; i++) {
         struct refund *r = refund_take(c->refunds);
 
         if (!r)

@@ -32,7 +32,7 @@ static bool read_seat(json_t *value, uint32_t *ret_seat)
 }
 
 /* A list of seat ids, sorted. */
-static enum status read_seats(json_t *list, const char *name, uint32_t *ret_seats, size_t *ret_count, char *ret_why, size_t why_size)
+enum status hold_seats_read(json_t *list, const char *name, uint32_t *ret_seats, size_t *ret_count, char *ret_why, size_t why_size)
 {
     json_t *value;
     size_t i;
@@ -117,7 +117,7 @@ enum status hold_wish_read(json_t *body, struct hold_wish *ret_wish, char *ret_w
         return read_best(best, ret_wish, ret_why, why_size);
     if (area)
         return read_area(area, ret_wish, ret_why, why_size);
-    return read_seats(seats, "ticketIds", ret_wish->seats, &ret_wish->seat_count, ret_why, why_size);
+    return hold_seats_read(seats, "ticketIds", ret_wish->seats, &ret_wish->seat_count, ret_why, why_size);
 }
 
 enum status seat_list_read(json_t *body, uint32_t ret_seats[HOLD_SEATS_MAX], size_t *ret_count, char *ret_why, size_t why_size)
@@ -126,7 +126,7 @@ enum status seat_list_read(json_t *body, uint32_t ret_seats[HOLD_SEATS_MAX], siz
     const struct json_field fields[] = {{.key = "ticketIds", .kind = JSON_KIND_ARRAY, .out = &seats, .required = true, .min = 1, .max = HOLD_SEATS_MAX}};
     enum status status = json_read(body, fields, array_len(fields), NULL, ret_why, why_size);
 
-    return status == STATUS_OK ? read_seats(seats, "ticketIds", ret_seats, ret_count, ret_why, why_size) : status;
+    return status == STATUS_OK ? hold_seats_read(seats, "ticketIds", ret_seats, ret_count, ret_why, why_size) : status;
 }
 
 static bool common_seat(const struct hold_change_wish *w)
@@ -155,9 +155,9 @@ enum status hold_change_read(json_t *body, struct hold_change_wish *ret_wish, ch
     memset(ret_wish, 0, sizeof(*ret_wish));
     status = json_read(body, fields, array_len(fields), NULL, ret_why, why_size);
     if (status == STATUS_OK && add)
-        status = read_seats(add, "add", ret_wish->add, &ret_wish->add_count, ret_why, why_size);
+        status = hold_seats_read(add, "add", ret_wish->add, &ret_wish->add_count, ret_why, why_size);
     if (status == STATUS_OK && remove)
-        status = read_seats(remove, "remove", ret_wish->remove, &ret_wish->remove_count, ret_why, why_size);
+        status = hold_seats_read(remove, "remove", ret_wish->remove, &ret_wish->remove_count, ret_why, why_size);
     if (status != STATUS_OK)
         return status;
     if ((ret_wish->extend_seconds > 0) == (ret_wish->add_count + ret_wish->remove_count > 0))

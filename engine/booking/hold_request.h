@@ -24,6 +24,8 @@ struct hold_change_wish {
     size_t add_count, remove_count;
 };
 
+/* A JSON array of at most HOLD_SEATS_MAX seat ids, sorted; `name` is the field's. */
+enum status hold_seats_read(json_t *list, const char *name, uint32_t *ret_seats, size_t *ret_count, char *ret_why, size_t why_size) MUST_CHECK;
 /* STATUS_INVALID: ret_why names the field. */
 enum status hold_wish_read(json_t *body, struct hold_wish *ret_wish, char *ret_why, size_t why_size) MUST_CHECK;
 enum status hold_change_read(json_t *body, struct hold_change_wish *ret_wish, char *ret_why, size_t why_size) MUST_CHECK;

@@ -563,6 +563,10 @@ static void enter(struct purchase *p, enum step step)
 {
     struct purchases *all = p->all;
 
+    if (all->stopped && step != STEP_END) { /* what is left is on record */
+        decide(p, STATUS_CANCELED);
+        step = STEP_END;
+    }
     p->step = step;
     say(all, step, false);
     steps[step].run(p); /* p may be gone now, or further */
@@ -606,6 +610,11 @@ void purchases_init(struct purchases *all, size_t in_flight_max)
     memset(&all->metrics, 0, sizeof(all->metrics));
     all->group = (struct metric_group){.descs = descs, .count = array_len(descs), .base = &all->metrics};
     list_init(&all->group.link);
+}
+
+void purchases_stop(struct purchases *all)
+{
+    all->stopped = true;
 }
 
 void purchases_free(struct purchases *all)

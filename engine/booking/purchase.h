@@ -60,6 +60,7 @@ struct purchases {
     /* private */
     struct pool pool;
     struct metric_group group;
+    bool stopped;
 };
 
 struct purchase {
@@ -80,6 +81,7 @@ struct purchase {
 };
 
 void purchases_init(struct purchases *all, size_t in_flight_max);
+void purchases_stop(struct purchases *all); /* whatever comes back from now on ends its purchase where it stands */
 void purchases_free(struct purchases *all); /* nothing may be in flight: db, seat store, commit and the providers' clients are closed */
 struct metric_group *purchases_metrics(struct purchases *all);
 struct payment_provider *purchases_provider(struct purchases *all, struct slice name); /* NULL: not known here */

@@ -80,7 +80,7 @@ static void record(struct refund *r)
     params[0] = slice_str(event);
     params[1] = slice_str(id);
     r->request.cb = done_cb;
-    if (db_query(r->all->purchases->db, &r->request, &done_statement, params, LEDGER_DEADLINE_MS))
+    if (r->all->purchases->stopped || db_query(r->all->purchases->db, &r->request, &done_statement, params, LEDGER_DEADLINE_MS))
         refund_drop(r);
 }
 
@@ -107,8 +107,8 @@ static void return_money(struct refund *r)
     uuid_format(&r->row.refund_id, call->key);
     memcpy(call->currency, r->row.currency, sizeof(call->currency));
     memcpy(call->provider_ref, r->row.provider_ref, sizeof(call->provider_ref));
-    if (!provider || payment_submit(provider, call))
-        refund_drop(r);
+    if (r->all->purchases->stopped || !provider || payment_submit(provider, call))
+        refund_drop(r); /* stays on record as owed */
 }
 
 /* ---- the seats ---- */
@@ -162,7 +162,7 @@ static void begin_cb(struct db_request *request, enum status status, const struc
         log_error("refund", "refused by the database", log_str("message", request->error.message));
     }
     decide(r, status);
-    if (!status && r->verdict == LEDGER_BEGUN) {
+    if (!status && r->verdict == LEDGER_BEGUN && !r->all->purchases->stopped) {
         r->all->purchases->metrics.refunds_total++;
         free_seats(r);
     } else {

@@ -54,11 +54,13 @@ static void setup(int seats)
 static void teardown(void)
 {
     sale_audit(postgres);
+    commit_stop(commit);
+    commit_stop(other);
     db_close(db);
     db_close(other_db);
+    loop_free(&loop);
     commit_free(commit);
     commit_free(other);
-    loop_free(&loop);
     server_stop(postgres);
 }
 
