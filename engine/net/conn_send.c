@@ -6,7 +6,6 @@
 #define OUT_ROUND   (32 * 1024)        /* a buffer this full is not appended to */
 #define WRITE_PARTS 16                 /* chunks in one system call */
 #define WAIT_PARTS  4 /* in one write that waits: what libuv's request holds without allocating */
-#define CHUNKS_KEPT 4096
 
 /* ---- chunks ---- */
 
@@ -26,7 +25,7 @@ static void chunk_drop(struct conn_set *s, struct conn_chunk *k)
         buffers_return(&s->buffers, k->buf);
     else if (k->release)
         k->release(k->arg);
-    if (s->idle_chunk_count == CHUNKS_KEPT) {
+    if (s->idle_chunk_count > s->slots.capacity) { /* one for each socket of a broadcast */
         mem_free(k);
         return;
     }

@@ -276,8 +276,6 @@ static void handle(struct http_exchange *ex)
         ex->req.body = buf_slice(ex->chunked_body);
     else
         ex->req.body = slice_of(ex->in->at + ex->head_len, ex->in->len - ex->head_len);
-    if (ex->conn)
-        conn_deadline(ex->conn, CONN_DEADLINE_NONE);
     ex->req.route->handler(&ex->req, ex->route_ctx);
 }
 
@@ -361,6 +359,8 @@ static void step(struct http_exchange *ex, const char **at, size_t *len)
     ex->dispatching = false;
     if (ex->answered)
         after_answer(ex);
+    else if (ex->state == EXCHANGE_HANDLING)
+        conn_deadline(ex->conn, CONN_DEADLINE_NONE); /* its handler has its own */
 }
 
 static void arm_deadline(struct conn *c)

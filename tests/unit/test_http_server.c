@@ -665,6 +665,25 @@ Test(http_server, a_large_body_is_refused_before_it_is_read)
         413, "body_too_large");
 }
 
+/* The client is still sending when the answer comes: closing at once would reset the connection and
+ * lose the answer. */
+Test(http_server, a_refusal_reaches_a_client_that_is_still_sending)
+{
+    size_t size = 1000000;
+    char *body = mem_alloc(size);
+    struct fixture f;
+
+    begin(&f);
+    wire_say(&f.w, "POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+    wire_send(&f.w, body, size);
+    cr_assert_not(f.w.reset);
+    assert_problem(&f.w, 413, "body_too_large");
+    wire_await_eof(&f.w);
+    cr_assert_not(f.w.reset);
+    mem_free(body);
+    end(&f);
+}
+
 Test(http_server, a_route_may_take_more)
 {
     size_t size = 3 * 1024 * 1024;
