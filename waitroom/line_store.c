@@ -1,6 +1,7 @@
 #include "waitroom/line_store.h"
 
 #include "engine/base/encode.h"
+#include "engine/base/log.h"
 #include "engine/base/mem.h"
 #include "waitroom/waitroom_lua.h"
 
@@ -80,6 +81,9 @@ static void call_cb(struct kv_request *request, enum status status, const struct
     if (status == STATUS_OK) {
         call->outcome = LINE_DONE;
         call->read(call, reply);
+    } else if (status == STATUS_INTERNAL) { /* loading, read-only, out of memory: not the client's doing, and it passes */
+        log_warn("line_store", "redis refused", log_slice("why", reply->str));
+        status = STATUS_UNAVAILABLE;
     }
     call->cb(call, status);
 }

@@ -213,6 +213,11 @@ void queue_settle(struct queue *q, enum queue_state state)
 
     q->state = state;
     q->until_ns = now_ns + (state == QUEUE_ABSENT ? ABSENT_MS : FAILED_MS) * MS;
+    if (state == QUEUE_ABSENT && !q->room->queues->walking) {
+        /* the first to go when room is needed: whoever makes up ids does not push out queues */
+        list_remove(&q->link);
+        list_push_back(&q->room->queues->by_use, &q->link);
+    }
     list_init(&waiters);
     list_splice(&waiters, &q->waiters);
     queue_hold(q);

@@ -22,15 +22,20 @@ static void send_frame(struct subscriber *s)
 {
     struct queue *q = s->queue;
 
-    if (s->sent == q->frame_number)
-        return;
-    if (ws_backlog(s->ws) > 0) {
-        q->room->metrics.stream_skips_total++; /* the next frame says more */
-        return;
-    }
     s->sent = q->frame_number;
     q->room->metrics.stream_frames_total++;
     ws_send(s->ws, q->frame);
+}
+
+/* A subscriber that has not taken the last one yet is left out: the next says more. */
+static void offer_frame(struct subscriber *s)
+{
+    if (s->sent == s->queue->frame_number)
+        return;
+    if (ws_backlog(s->ws) > 0)
+        s->queue->room->metrics.stream_skips_total++;
+    else
+        send_frame(s);
 }
 
 /* Sends to a slice of the subscribers; those served go to the back, so the rest is in front. */
@@ -46,7 +51,7 @@ static void sweep_cb(struct turn_end *end)
             return;
         }
         list_push_back(&q->subscribers, link);
-        send_frame(list_entry(link, struct subscriber, link));
+        offer_frame(list_entry(link, struct subscriber, link));
     }
     if (q->sweep_left > 0)
         loop_defer(q->room->loop, &q->sweep);
@@ -125,7 +130,7 @@ static void subscribe(struct queue *q, struct subscriber *s)
     q->room->metrics.stream_subscribers++;
     queue_hold(q);
     stream_offer(q);
-    send_frame(s);
+    send_frame(s); /* behind the 101, which may still be queued */
 }
 
 void stream_get(struct http_request *req, void *ctx)

@@ -11,11 +11,15 @@
 #include <criterion/criterion.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 TestSuite(waitroom, .timeout = 120);
 
@@ -61,7 +65,7 @@ static void start_worker(struct daemon_run *d, const char *name)
     char log[300];
     const char *argv[] = {WAITROOM_BINARY, "--redis", redis->address, "--database", postgres->address,
                           "--ticket-keys", keys_path, "--pass-key", pem_path, "--web-root", web_path,
-                          "--pause-seconds", "1", "--public-url", "http://tickets.example", NULL};
+                          "--pause-seconds", "1", "--public-url", "http://tickets.example", "--queues", "4", NULL};
 
     snprintf(log, sizeof(log), "%s/%s.log", dir.path, name);
     daemon_run_start(d, argv, ADMIN, log);
@@ -504,6 +508,105 @@ Test(waitroom, bad_tickets, .init = open_house, .fini = close_house)
     cr_assert_str_eq(server_redis(redis, "ZCARD {e1}:q:active"), "0", "none of them took the place");
     seal(1, 0, now_s, now_s + 100, ticket);
     cr_assert_eq(pass(ticket), 201, "the same made right");
+}
+
+Test(waitroom, made_up_queues_are_bounded, .init = open_house, .fini = close_house)
+{
+    char path[60];
+
+    open_queue("{\"ratePerMinute\":0," OPEN "}");
+    join();
+    for (int i = 100; i < 200; i++) {
+        snprintf(path, sizeof(path), "/v1/queues/%d", i);
+        call(&a, room->port, "GET", path, NULL, NULL);
+        expect_problem(404, "not_found");
+    }
+    UNTIL(status_doc() == 200 && answer_int(&a, "waiting") == 1);
+    call(&a, room->ops_port, "GET", "/metrics", NULL, NULL);
+    cr_assert(strstr(a.body, "\nholdfast_queues_known 4\n"), "%s", strstr(a.body, "\nholdfast_queues_known"));
+}
+
+/* ---- the stream ---- */
+
+struct listener {
+    int fd;
+    uint8_t bytes[4096];
+    size_t len;
+};
+
+static int listen_to(struct listener *l, struct daemon_run *d, const char *origin)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(d->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    char text[400], *end;
+    int status;
+
+    l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(l->fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    snprintf(text, sizeof(text), "GET /v1/queues/1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", origin);
+    cr_assert_eq(write(l->fd, text, strlen(text)), (ssize_t)strlen(text));
+    l->len = 0;
+    do {
+        ssize_t got = read(l->fd, l->bytes + l->len, sizeof(l->bytes) - 1 - l->len);
+
+        cr_assert_gt(got, 0);
+        l->len += (size_t)got;
+        l->bytes[l->len] = '\0';
+    } while (!(end = strstr((char *)l->bytes, "\r\n\r\n")));
+    status = atoi((char *)l->bytes + 9);
+    l->len -= (size_t)(end + 4 - (char *)l->bytes);
+    memmove(l->bytes, end + 4, l->len);
+    return status;
+}
+
+/* The next frame's text. */
+static const char *next_frame(struct listener *l)
+{
+    static char text[200];
+    size_t size;
+
+    while (l->len < 2 || l->len < 2u + l->bytes[1]) {
+        ssize_t got = read(l->fd, l->bytes + l->len, sizeof(l->bytes) - l->len);
+
+        cr_assert_gt(got, 0, "the stream was closed");
+        l->len += (size_t)got;
+    }
+    cr_assert_eq(l->bytes[0], 0x81, "one unfragmented text frame");
+    size = l->bytes[1];
+    cr_assert_leq(size, 125);
+    memcpy(text, l->bytes + 2, size);
+    text[size] = '\0';
+    l->len -= 2 + size;
+    memmove(l->bytes, l->bytes + 2 + size, l->len);
+    return text;
+}
+
+Test(waitroom, stream_tells_all_the_same, .init = open_house, .fini = close_house)
+{
+    struct listener one, two, foreign;
+    char first[200];
+    const char *second;
+    int64_t began_ns;
+
+    open_queue("{\"ratePerMinute\":0," OPEN "}");
+    cr_assert_eq(listen_to(&foreign, room, "Origin: http://evil.example\r\n"), 403);
+    close(foreign.fd);
+    cr_assert_eq(listen_to(&one, room, "Origin: http://tickets.example\r\n"), 101);
+    cr_assert(strstr(next_frame(&one), "\"waiting\":0"), "the present state at once");
+    began_ns = clock_mono_ns(&clock_system);
+    cr_assert_eq(listen_to(&two, room, ""), 101);
+    cr_assert(strstr(next_frame(&two), "\"waiting\":0"));
+    for (int i = 0; i < 5; i++)
+        join();
+    snprintf(first, sizeof(first), "%s", next_frame(&one));
+    cr_assert(strstr(first, "\"waiting\":"));
+    cr_assert_geq(clock_mono_ns(&clock_system) - began_ns, 900000000, "at most one a second");
+    second = next_frame(&two);
+    cr_assert_str_eq(second, first, "not the same bytes: %s %s", first, second);
+    cr_assert(strstr(first, "\"serving\":0,\"phase\":\"open\",\"ratePerMinute\":0,\"waiting\":"), "%s", first);
+    cr_assert_eq(daemon_run_stop(room), 0, "ends in order with listeners");
+    close(one.fd);
+    close(two.fd);
 }
 
 /* ---- pages ---- */

@@ -75,8 +75,10 @@ Test(board, phase_turns_with_the_clock_alone)
     line.settings.closes_ms = NOW_MS + 1000;
     board_init(&board);
     board_render(&board, 7, &line, 1, NOW_MS);
+    buf_append_char(&board.body, '\0');
     cr_assert(strstr(board.body.at, "\"phase\":\"open\""));
     board_render(&board, 7, &line, 1, NOW_MS + 1000);
+    buf_append_char(&board.body, '\0');
     cr_assert(strstr(board.body.at, "\"phase\":\"closed\""));
     board_free(&board);
 }
