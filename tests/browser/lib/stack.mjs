@@ -74,7 +74,7 @@ export async function seed_event(env, wish = {}) {
       { id: 'gold', name: 'Gold', amount: 12_500 }, { id: 'silver', name: 'Silver', amount: 8500 },
       { id: 'bronze', name: 'Bronze', amount: 4550 },
     ],
-    layout: { arena: { seats } },
+    arena: { seats },
   });
   if (queue) {
     await admin(env, 'PUT', `${env.HOLDFAST_WAITROOM_OPS_URL}/admin/v1/queues/${eventId}`, {
