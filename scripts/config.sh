@@ -18,10 +18,14 @@ state_make() {
     chmod 700 "$RUN" "$LOGS" "$CONF"
 }
 
-# The block of ports: what the caller says, else what this checkout used last, else 8080.
+# The block of ports: what the caller says, else what this checkout used last, else 8080. Who only looks wants the ports in use.
+# ports_init VERB
 ports_init() {
     local saved=''
     [ ! -r "$STATE/port-base" ] || saved=$(<"$STATE/port-base")
+    case $1 in
+    status | logs | down) [ -z "$saved" ] || HOLDFAST_PORT_BASE=$saved ;;
+    esac
     PORT_BASE=${HOLDFAST_PORT_BASE:-${saved:-8080}}
     if [ "$PORT_BASE" = auto ]; then PORT_BASE=$saved; [ -n "$saved" ] || ports_find; fi
     in_range "$PORT_BASE" 1024 64000 ||

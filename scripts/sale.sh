@@ -164,15 +164,27 @@ harness() {
     built bench/bench || die "the build has not made $BUILD/bench/bench" "ninja -C $BUILD"
     (
         while IFS= read -r line; do export "${line?}"; done <"$STATE/env"
+        export HOLDFAST_DATABASE="$DATABASE" HOLDFAST_REDIS="127.0.0.1:$REDIS_PORT"
+        HOLDFAST_COMMIT=$(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null) && export HOLDFAST_COMMIT
         exec "$BUILD/bench/bench" "$@"
     )
+}
+
+# Questions like --list need a build and no stack.
+bench_ask() {
+    stack_lock
+    packages_ensure stack
+    build_ensure bench/bench
+    stack_unlock
+    "$BUILD/bench/bench" "$@"
 }
 
 verb_bench() {
     local code=0 arg out=''
     [ $# -gt 0 ] || usage_error bench 'no scenario'
+    case $1 in -*) bench_ask "$@"; return ;; esac
     for arg in "$@"; do
-        case $arg in --out | --out=* | --list) out=1 ;; esac
+        case $arg in --out | --out=*) out=1 ;; esac
     done
     stack_borrow
     trap 'stack_return; exit 130' INT TERM

@@ -59,7 +59,7 @@ stack_up() {
     local start
     now_us; start=$REPLY
     stack_prepare
-    build_ensure
+    build_ensure "${BUILD_STACK[@]}"
     infra_up
     database_migrate
     daemons_up
