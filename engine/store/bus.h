@@ -68,7 +68,8 @@ struct bus {
 };
 
 /* Everything is copied. Messages of one key keep the order of their sends (idempotent producer,
- * acks=all). OVERLOADED when the queue is full: then no callback. */
+ * acks=all). OVERLOADED when the queue is full,
+ * UNAVAILABLE while a lost producer is made anew (a second): then no callback. */
 static inline MUST_CHECK enum status bus_send(struct bus *bus, struct bus_send *send,
                                               const char *topic, struct slice key,
                                               struct slice payload,

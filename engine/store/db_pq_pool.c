@@ -13,11 +13,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define NO_CONNECTION_NS                                                                           \
-    INT64_C(5000000000) /* without a connection for this long: refuse at submit */
-#define LATE_NS                                                                                    \
-    INT64_C(2000000000) /* an oldest statement later than this, though canceled: the connection is \
-                           given up */
+#define NO_CONNECTION_NS INT64_C(5000000000) /* so long without a connection: refuse at submit */
+#define LATE_NS          INT64_C(2000000000) /* an oldest statement so late, though canceled: cut */
 
 struct pq_pool {
     struct loop *loop;

@@ -26,10 +26,9 @@
 #define CONNECT_MS    1000
 #define RETRY_MS_MIN  50
 #define RETRY_MS_MAX  2000
-#define LATE_NS                                                                                    \
-    INT64_C(2000000000) /* an oldest command later than this: the connection is given up */
-#define SPARE_MAX   256 /* buffers kept for the next scripts */
-#define SPARE_BYTES 4096
+#define LATE_NS       INT64_C(2000000000) /* an oldest command so late: the connection is cut */
+#define SPARE_MAX     256                 /* buffers kept for the next scripts */
+#define SPARE_BYTES   4096
 
 enum phase { DOWN, OPENING, GREETING, READY };
 
