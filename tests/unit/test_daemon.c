@@ -198,7 +198,9 @@ Test(daemon, signals)
     struct wire_answer a;
     char line[512];
 
-    begin(&f, NULL);
+    begin(&f, "s3cret");
+    assert_ops(&f, FLIP("Authorization: Bearer s3cret\r\n"), 204, "");
+    assert_ops(&f, GET("/readyz"), 200, "\"draining\":false");
     kill(f.pid, SIGHUP);
     await_event(&f, "keys read again", line, sizeof(line));
     wire_open(&w, &f.loop, (uint16_t)f.port);
