@@ -9,7 +9,7 @@ packages_for() {
         ;;
     stack) # and what the launcher runs under it
         packages_for build
-        echo libcriterion-dev curl openssl postgresql redis-server haproxy default-jre-headless maven
+        echo libcriterion-dev liblua5.1-0-dev curl openssl postgresql redis-server haproxy default-jre-headless maven
         ;;
     node) echo nodejs ;;
     browser) echo nodejs npm chromium ;;
