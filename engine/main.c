@@ -21,17 +21,26 @@ struct engine_settings {
 };
 
 #define OPTION_STR(option, field, fallback, is_secret, help)                                       \
-    {option, CONFIG_STR, offsetof(struct engine_settings, field), fallback, 0, 0, is_secret, help}
+    {                                                                                              \
+        option, CONFIG_STR, offsetof(struct engine_settings, field), fallback, 0, 0, is_secret,    \
+            help                                                                                   \
+    }
 #define OPTION_INT(option, field, fallback, low, high, help)                                       \
-    {option, CONFIG_INT, offsetof(struct engine_settings, field), fallback, low, high, false, help}
+    {                                                                                              \
+        option, CONFIG_INT, offsetof(struct engine_settings, field), fallback, low, high, false,   \
+            help                                                                                   \
+    }
 
 static const struct config_option options[] = {
     DAEMON_OPTIONS(struct engine_settings, daemon, "8082", "9082"),
     OPTION_STR("redis", redis, "127.0.0.1:6379", false, "host:port of Redis"),
     OPTION_STR("database", database, "", true, "libpq connection string of PostgreSQL"),
-    OPTION_STR("kafka", kafka, NULL, false, "bootstrap servers of Kafka; none: no news are sent by this process"),
-    OPTION_STR("jwks-url", jwks_url, NULL, false, "where the public keys of the passes are; none: no pass is accepted"),
-    OPTION_INT("database-connections", database_connections, "8", 1, 1000, "connections to PostgreSQL"),
+    OPTION_STR("kafka", kafka, NULL, false,
+               "bootstrap servers of Kafka; none: no news are sent by this process"),
+    OPTION_STR("jwks-url", jwks_url, NULL, false,
+               "where the public keys of the passes are; none: no pass is accepted"),
+    OPTION_INT("database-connections", database_connections, "8", 1, 1000,
+               "connections to PostgreSQL"),
     OPTION_INT("events", events, "1024", 1, 100000, "events kept in memory at most"),
     OPTION_INT("passes", passes, "65536", 16, 10000000, "checked passes remembered at most"),
     TILL_OPTIONS(struct engine_settings, till),
@@ -70,9 +79,12 @@ static bool keys_ready(void *ctx, const char **ret_why)
 
 static void add_checks(struct program *p)
 {
-    p->checks[0] = (struct daemon_check){.name = "redis", .ready = redis_ready, .ctx = p->engine.kv};
-    p->checks[1] = (struct daemon_check){.name = "postgresql", .ready = postgres_ready, .ctx = p->engine.db};
-    p->checks[2] = (struct daemon_check){.name = "pass keys", .ready = keys_ready, .ctx = p->engine.passes};
+    p->checks[0] =
+        (struct daemon_check){.name = "redis", .ready = redis_ready, .ctx = p->engine.kv};
+    p->checks[1] =
+        (struct daemon_check){.name = "postgresql", .ready = postgres_ready, .ctx = p->engine.db};
+    p->checks[2] =
+        (struct daemon_check){.name = "pass keys", .ready = keys_ready, .ctx = p->engine.passes};
     for (size_t i = 0; i < 3; i++)
         daemon_check_add(&p->daemon, &p->checks[i]);
 }
@@ -83,8 +95,9 @@ static void open_stores(struct program *p)
 {
     struct engine *e = &p->engine;
     struct metric_page *page = &p->daemon.metrics;
-    const struct db_pq_options postgres = {
-        .conninfo = p->settings.database, .connections = (size_t)p->settings.database_connections, .application = "holdfast-engine"};
+    const struct db_pq_options postgres = {.conninfo = p->settings.database,
+                                           .connections = (size_t)p->settings.database_connections,
+                                           .application = "holdfast-engine"};
 
     e->loop = &p->daemon.loop;
     e->kv = kv_redis_new(e->loop, &(struct kv_redis_options){.address = p->settings.redis});
@@ -92,7 +105,10 @@ static void open_stores(struct program *p)
     metric_page_add(page, kv_redis_metrics(e->kv));
     metric_page_add(page, db_pq_metrics(e->db));
     if (p->settings.kafka && *p->settings.kafka) {
-        p->bus = bus_rdkafka_new(e->loop, &(struct bus_rdkafka_options){.brokers = p->settings.kafka, .client_id = "holdfast-engine", .producer = true});
+        p->bus =
+            bus_rdkafka_new(e->loop, &(struct bus_rdkafka_options){.brokers = p->settings.kafka,
+                                                                   .client_id = "holdfast-engine",
+                                                                   .producer = true});
         metric_page_add(page, bus_rdkafka_metrics(p->bus));
     }
 }
@@ -118,7 +134,8 @@ static void open_engine(struct program *p)
         e->relay = relay_new(e->loop, e->kv, e->db, p->bus, e->seats);
         metric_page_add(&p->daemon.metrics, relay_metrics(e->relay));
     }
-    p->metrics = (struct metric_group){.descs = seats_metric_descs, .count = seats_metric_count, .base = &e->metrics};
+    p->metrics = (struct metric_group){
+        .descs = seats_metric_descs, .count = seats_metric_count, .base = &e->metrics};
     metric_page_add(&p->daemon.metrics, &p->metrics);
     metric_page_add(&p->daemon.metrics, http_client_metrics(p->jwks));
     hold_api_init(e, (size_t)p->settings.daemon.requests);
@@ -137,7 +154,8 @@ static void relay_stopped_cb(void *ctx)
     ((struct program *)ctx)->relay_stopped = true;
 }
 
-/* What waits ends first, then the stores complete what is under way while daemon_free runs the loop for the last time; only then the rest may go. */
+/* What waits ends first, then the stores complete what is under way while daemon_free runs the loop
+ * for the last time; only then the rest may go. */
 static void close_engine(struct program *p)
 {
     struct engine *e = &p->engine;

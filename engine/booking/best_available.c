@@ -9,8 +9,9 @@ struct score {
     uint32_t wheelchair; /* accessible places it takes */
     uint32_t restricted; /* seats with restricted view */
     uint32_t level;
-    uint32_t rank;       /* of the row in its section */
-    uint32_t centre;     /* distance of the block's middle to the row's, in steps of CENTRE_STEP seats */
+    uint32_t rank; /* of the row in its section */
+    uint32_t
+        centre; /* distance of the block's middle to the row's, in steps of CENTRE_STEP seats */
 };
 
 #define CENTRE_STEP 4
@@ -46,7 +47,8 @@ static bool joined(const struct search *s, const struct layout_row *row, uint32_
     return n > row->first && !(s->l->seats[n - 1].flags & SEAT_AISLE);
 }
 
-/* Free for the question of orphans: a protected place beside does not count as company for an ordinary seat. */
+/* Free for the question of orphans: a protected place beside does not count as company for an
+ * ordinary seat. */
 static bool open_beside(const struct search *s, uint32_t n)
 {
     return view_free(s->v, n) && (s->request->accessible || !protected_seat(&s->l->seats[n]));
@@ -73,7 +75,10 @@ static struct score score_of(const struct search *s, const struct layout_row *ro
 {
     const struct best_request *r = s->request;
     uint32_t last = first + r->quantity - 1;
-    struct score score = {.orphans = (uint32_t)orphan_left(s, row, first) + (uint32_t)orphan_right(s, row, last), .level = s->l->seats[first].level, .rank = row->rank};
+    struct score score = {.orphans = (uint32_t)orphan_left(s, row, first) +
+                                     (uint32_t)orphan_right(s, row, last),
+                          .level = s->l->seats[first].level,
+                          .rank = row->rank};
     int64_t off = (int64_t)(first + last) - (int64_t)(2 * row->first + row->count - 1);
 
     for (uint32_t n = first; n <= last; n++) {
@@ -139,14 +144,16 @@ static void search_row(struct search *s, const struct layout_row *row)
     }
 }
 
-bool best_available(const struct layout *l, const struct view *v, const struct best_request *request, struct rng *rng, uint32_t *ret_seats)
+bool best_available(const struct layout *l, const struct view *v,
+                    const struct best_request *request, struct rng *rng, uint32_t *ret_seats)
 {
     struct search s = {.l = l, .v = v, .request = request, .rng = rng};
 
     if (request->quantity == 0 || v->seat_count < l->seated_count)
         return false;
     for (size_t i = 0; i < l->row_count; i++) {
-        if (l->rows[i].count >= request->quantity && (request->section < 0 || l->rows[i].section == (uint32_t)request->section))
+        if (l->rows[i].count >= request->quantity &&
+            (request->section < 0 || l->rows[i].section == (uint32_t)request->section))
             search_row(&s, &l->rows[i]);
     }
     for (uint32_t i = 0; s.found && i < request->quantity; i++)
@@ -154,9 +161,11 @@ bool best_available(const struct layout *l, const struct view *v, const struct b
     return s.found;
 }
 
-bool best_alternative(const struct layout *l, const struct view *v, const uint32_t *wanted, size_t count, struct rng *rng, uint32_t *ret_seats)
+bool best_alternative(const struct layout *l, const struct view *v, const uint32_t *wanted,
+                      size_t count, struct rng *rng, uint32_t *ret_seats)
 {
-    struct best_request request = {.quantity = (uint32_t)count, .level = -1, .section = -1, .near = true};
+    struct best_request request = {
+        .quantity = (uint32_t)count, .level = -1, .section = -1, .near = true};
 
     for (size_t i = 0; i < count; i++) {
         if (wanted[i] >= l->seated_count)

@@ -1,4 +1,5 @@
-/* What the parts of the booking server share: stores, caches, passes, metrics. Made by main.c, borrowed by everybody. */
+/* What the parts of the booking server share: stores, caches, passes, metrics. Made by main.c,
+ * borrowed by everybody. */
 #ifndef HOLDFAST_BOOKING_ENGINE_H
 #define HOLDFAST_BOOKING_ENGINE_H
 
@@ -14,7 +15,8 @@
 #define SEATS_METRICS(X)                                                                           \
     X(COUNTER, holds_granted_total, "holds given")                                                 \
     X(COUNTER, holds_replayed_total, "holds answered from the record of their key")                \
-    X(COUNTER, holds_refused_total, "holds refused because a seat was not free or no block was left") \
+    X(COUNTER, holds_refused_total,                                                                \
+      "holds refused because a seat was not free or no block was left")                            \
     X(COUNTER, holds_limited_total, "holds refused by a limit or a cool-down")                     \
     X(COUNTER, holds_released_total, "holds given up")                                             \
     X(COUNTER, holds_expired_total, "holds that this process swept")                               \
@@ -33,8 +35,8 @@ struct engine {
     struct event_cache *events;
     struct views *views;
     struct passes *passes;
-    struct relay *relay;      /* NULL: none here */
-    struct rng rng;           /* for choices, never for secrets */
+    struct relay *relay;       /* NULL: none here */
+    struct rng rng;            /* for choices, never for secrets */
     struct pool hold_requests; /* hold_api.c */
     struct seats_metrics metrics;
 };

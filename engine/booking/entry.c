@@ -71,12 +71,8 @@ static void check_pass(struct entry *e)
         e->session_expires_ms = claims.expires_s * 1000;
         e->ready(e);
         return;
-    case PASS_INVALID:
-        refuse(e, PROBLEM_PASS_INVALID, NULL);
-        return;
-    case PASS_UNKNOWN:
-        wait_for_keys(e);
-        return;
+    case PASS_INVALID: refuse(e, PROBLEM_PASS_INVALID, NULL); return;
+    case PASS_UNKNOWN: wait_for_keys(e); return;
     }
 }
 
@@ -99,7 +95,8 @@ static void event_got_cb(struct event_wait *wait, enum status status, struct eve
         fail(e, status);
 }
 
-void entry_begin(struct entry *entry, struct engine *engine, struct http_request *req, uint64_t event_id, enum entry_need need, entry_fn ready, entry_fn refused)
+void entry_begin(struct entry *entry, struct engine *engine, struct http_request *req,
+                 uint64_t event_id, enum entry_need need, entry_fn ready, entry_fn refused)
 {
     struct event *event = event_peek(engine->events, event_id);
     enum status status;
@@ -138,7 +135,8 @@ bool idempotency_key(struct http_request *req, struct slice *ret_key)
     for (size_t i = 0; good && i < key.len; i++)
         good = key.at[i] > 0x20 && key.at[i] < 0x7f;
     if (!good)
-        http_reply_problem(req, PROBLEM_BAD_REQUEST, "Idempotency-Key must be 1 to 255 visible ASCII characters.");
+        http_reply_problem(req, PROBLEM_BAD_REQUEST,
+                           "Idempotency-Key must be 1 to 255 visible ASCII characters.");
     *ret_key = key;
     return good;
 }

@@ -1,4 +1,5 @@
-/* Events as they are read: cached in process, filled by one query however many ask (single flight), refreshed in the background, never by a request that waits. */
+/* Events as they are read: cached in process, filled by one query however many ask (single flight),
+ * refreshed in the background, never by a request that waits. */
 #ifndef HOLDFAST_BOOKING_EVENT_H
 #define HOLDFAST_BOOKING_EVENT_H
 
@@ -49,7 +50,8 @@ void event_levels(const struct event *e, struct layout_levels *ret_levels); /* b
 struct event_cache;
 struct event_wait;
 
-/* OK: `event` is borrowed for the call (event_ref keeps it). NOT_FOUND; TIMEOUT, UNAVAILABLE, CANCELED: not now. */
+/* OK: `event` is borrowed for the call (event_ref keeps it). NOT_FOUND; TIMEOUT, UNAVAILABLE,
+ * CANCELED: not now. */
 typedef void (*event_cb)(struct event_wait *wait, enum status status, struct event *event);
 
 /* Embedded by the caller. */
@@ -59,9 +61,11 @@ struct event_wait {
 };
 
 struct event_cache *event_cache_new(struct loop *l, struct db *db, size_t events_max);
-void event_cache_free(struct event_cache *c); /* completes what waits with CANCELED, inside the call; db must be closed before */
+void event_cache_free(struct event_cache *c); /* completes what waits with CANCELED, inside the
+                                                 call; db must be closed before */
 
-/* What is cached, at most a few seconds old; NULL: ask event_get. Borrowed until the end of this turn. */
+/* What is cached, at most a few seconds old; NULL: ask event_get. Borrowed until the end of this
+ * turn. */
 struct event *event_peek(struct event_cache *c, uint64_t id);
 enum status event_get(struct event_cache *c, uint64_t id, struct event_wait *wait) MUST_CHECK;
 /* The event was changed here: the next reader asks PostgreSQL. */

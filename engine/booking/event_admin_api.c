@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #define LAYOUT_BODY_MAX (64 * 1024 * 1024) /* 500,000 seats, 130 bytes each */
-#define REQUEST_MS 5000
+#define REQUEST_MS      5000
 
 /* One admin call. */
 struct admin {
@@ -98,11 +98,13 @@ static void created_cb(struct event_write *write, enum status status)
     struct admin *a = container_of(write, struct admin, write);
 
     if (status != STATUS_OK) {
-        log_warn("event", "not created", log_status(status), log_str("why", write->request.error.message));
+        log_warn("event", "not created", log_status(status),
+                 log_str("why", write->request.error.message));
         fail(a, status);
         return;
     }
-    log_info("event", "created", log_u64("event", write->event_id), log_u64("seats", a->form.layout->seat_count));
+    log_info("event", "created", log_u64("event", write->event_id),
+             log_u64("seats", a->form.layout->seat_count));
     http_headerf(a->req, "Location", "/v1/events/%" PRIu64, write->event_id);
     reply_event(a, 201, write->event_id, a->form.layout->seat_count);
 }
@@ -151,7 +153,8 @@ static void replaced_cb(struct event_write *write, enum status status)
     view_forget(a->engine->views, write->event_id);
     a->mirror.cb = layout_mirrored_cb;
     if (status == STATUS_OK)
-        status = mirror_repair(seat_store_mirror(a->engine->seats), write->event_id, true, &a->mirror);
+        status =
+            mirror_repair(seat_store_mirror(a->engine->seats), write->event_id, true, &a->mirror);
     if (status != STATUS_OK)
         fail(a, status);
 }
@@ -169,7 +172,8 @@ static void layout_ready(struct entry *entry)
         invalid(a, "arena must be an object and stand alone");
         return;
     }
-    if (layout_form_read(arena ? NULL : a->body, arena, &levels, &a->layout, why, sizeof(why)) != STATUS_OK) {
+    if (layout_form_read(arena ? NULL : a->body, arena, &levels, &a->layout, why, sizeof(why)) !=
+        STATUS_OK) {
         invalid(a, why);
         return;
     }
@@ -189,11 +193,13 @@ static void put_layout(struct http_request *req, void *ctx)
         entry_begin(&a->entry, ctx, req, id, ENTRY_OPEN, layout_ready, refused);
 }
 
-/* ---- POST .../seats/block and /unblock: PostgreSQL first, then Redis; the outbox row does the second if we do not live to ---- */
+/* ---- POST .../seats/block and /unblock: PostgreSQL first, then Redis; the outbox row does the
+ * second if we do not live to ---- */
 
 static const struct db_statement block_seats = {
     .name = "event_block_seats",
-    .text = "SELECT seat, status, version FROM event_block_seats($1::bigint, $2::int[], $3::boolean)",
+    .text =
+        "SELECT seat, status, version FROM event_block_seats($1::bigint, $2::int[], $3::boolean)",
     .params = 3,
 };
 
@@ -223,7 +229,8 @@ static void marked_cb(struct hold_call *call, enum status status)
     struct admin *a = container_of(call, struct admin, call);
 
     if (status != STATUS_OK)
-        log_warn("event", "blocked seats are not marked yet", log_u64("event", call->hold.event_id), log_status(status));
+        log_warn("event", "blocked seats are not marked yet", log_u64("event", call->hold.event_id),
+                 log_status(status));
     engine_changed(a->engine, call->hold.event_id);
     reply_blocked(a);
 }
@@ -275,7 +282,8 @@ static void blocked_cb(struct db_request *request, enum status status, const str
     h->event_id = a->entry.event_id;
     if (h->seat_count == 0)
         reply_blocked(a);
-    else if ((status = seat_store_set(a->engine->seats, &a->call, a->block ? SEAT_BLOCKED : SEAT_FREE, "block")) != STATUS_OK)
+    else if ((status = seat_store_set(a->engine->seats, &a->call,
+                                      a->block ? SEAT_BLOCKED : SEAT_FREE, "block")) != STATUS_OK)
         marked_cb(&a->call, status);
 }
 
@@ -298,7 +306,9 @@ static void block_ready(struct entry *entry)
     }
     db_array_end(&seats);
 
-    struct slice params[] = {slice_of(id, (size_t)snprintf(id, sizeof(id), "%" PRIu64, entry->event_id)), buf_slice(&seats), slice_str(a->block ? "t" : "f")};
+    struct slice params[] = {
+        slice_of(id, (size_t)snprintf(id, sizeof(id), "%" PRIu64, entry->event_id)),
+        buf_slice(&seats), slice_str(a->block ? "t" : "f")};
 
     a->db.cb = blocked_cb;
     status = db_query(a->engine->db, &a->db, &block_seats, params, REQUEST_MS);
@@ -337,12 +347,18 @@ static void post_unblock(struct http_request *req, void *ctx)
 
 static const struct db_statement report = {
     .name = "event_report",
-    .text = "SELECT json_build_object('eventId', e.event_id::text, 'currency', e.currency, 'capacity', e.seat_count,"
-            " 'seats', (SELECT json_build_object('free', count(*) FILTER (WHERE status = 0), 'sold', count(*) FILTER (WHERE status = 2),"
-            " 'blocked', count(*) FILTER (WHERE status = 3)) FROM event_seat s WHERE s.event_id = e.event_id),"
-            " 'bookings', (SELECT coalesce(json_object_agg(state, n), '{}') FROM (SELECT state, count(*) AS n FROM booking b WHERE b.event_id = e.event_id GROUP BY state) x),"
-            " 'tickets', (SELECT json_build_object('live', count(*), 'price', coalesce(sum(price), 0)) FROM ticket t WHERE t.event_id = e.event_id AND t.live),"
-            " 'money', (SELECT json_build_object('captured', coalesce(sum(captured), 0), 'refunded', coalesce(sum(refunded), 0)) FROM payment p"
+    .text = "SELECT json_build_object('eventId', e.event_id::text, 'currency', e.currency, "
+            "'capacity', e.seat_count,"
+            " 'seats', (SELECT json_build_object('free', count(*) FILTER (WHERE status = 0), "
+            "'sold', count(*) FILTER (WHERE status = 2),"
+            " 'blocked', count(*) FILTER (WHERE status = 3)) FROM event_seat s WHERE s.event_id = "
+            "e.event_id),"
+            " 'bookings', (SELECT coalesce(json_object_agg(state, n), '{}') FROM (SELECT state, "
+            "count(*) AS n FROM booking b WHERE b.event_id = e.event_id GROUP BY state) x),"
+            " 'tickets', (SELECT json_build_object('live', count(*), 'price', coalesce(sum(price), "
+            "0)) FROM ticket t WHERE t.event_id = e.event_id AND t.live),"
+            " 'money', (SELECT json_build_object('captured', coalesce(sum(captured), 0), "
+            "'refunded', coalesce(sum(refunded), 0)) FROM payment p"
             " WHERE p.event_id = e.event_id))::text FROM event e WHERE e.event_id = $1::bigint",
     .params = 1,
     .read_only = true,
@@ -367,7 +383,8 @@ static void report_ready(struct entry *entry)
 {
     struct admin *a = container_of(entry, struct admin, entry);
     char id[24];
-    struct slice param = slice_of(id, (size_t)snprintf(id, sizeof(id), "%" PRIu64, entry->event_id));
+    struct slice param =
+        slice_of(id, (size_t)snprintf(id, sizeof(id), "%" PRIu64, entry->event_id));
     enum status status;
 
     a->db.cb = report_cb;

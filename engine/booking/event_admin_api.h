@@ -1,4 +1,5 @@
-/* The box office's calls on the ops listener: POST /admin/v1/events, PUT .../layout, POST .../seats/block and /unblock, GET .../report, POST .../rebuild. */
+/* The box office's calls on the ops listener: POST /admin/v1/events, PUT .../layout, POST
+ * .../seats/block and /unblock, GET .../report, POST .../rebuild. */
 #ifndef HOLDFAST_BOOKING_EVENT_ADMIN_API_H
 #define HOLDFAST_BOOKING_EVENT_ADMIN_API_H
 

@@ -27,7 +27,8 @@ static void read_ready(struct entry *entry)
     read_refused(entry);
 }
 
-static void read_event(struct http_request *req, struct engine *e, void (*answer)(struct http_request *, struct engine *, struct event *))
+static void read_event(struct http_request *req, struct engine *e,
+                       void (*answer)(struct http_request *, struct engine *, struct event *))
 {
     struct event_read *r;
     struct event *event;
@@ -69,7 +70,8 @@ static const char *sale_state(struct engine *e, const struct event *event)
 
     if (!event->on_sale)
         return "closed";
-    return view && view->rev && view->counts[SEAT_FREE] + view->counts[SEAT_HELD] == 0 ? "sold_out" : "on_sale";
+    return view && view->rev && view->counts[SEAT_FREE] + view->counts[SEAT_HELD] == 0 ? "sold_out"
+                                                                                       : "on_sale";
 }
 
 static void write_levels(struct json_out *w, const struct event *event)
@@ -86,11 +88,14 @@ static void write_levels(struct json_out *w, const struct event *event)
     json_array_end(w);
 }
 
-static void write_url(struct json_out *w, const char *key, const char *collection, uint64_t id, const char *rest)
+static void write_url(struct json_out *w, const char *key, const char *collection, uint64_t id,
+                      const char *rest)
 {
     char url[96];
 
-    json_put_str(w, key, slice_of(url, (size_t)snprintf(url, sizeof(url), "/v1/%s/%" PRIu64 "%s", collection, id, rest)));
+    json_put_str(w, key,
+                 slice_of(url, (size_t)snprintf(url, sizeof(url), "/v1/%s/%" PRIu64 "%s",
+                                                collection, id, rest)));
 }
 
 static void write_event(struct json_out *w, struct engine *e, const struct event *event)
@@ -153,7 +158,8 @@ static bool takes_gzip(struct http_request *req)
 
         if (slice_eq_nocase(coding, SLICE_LITERAL("gzip"))) {
             item = item.at ? slice_trim(item) : SLICE_NONE;
-            return !slice_is(item, "q=0") && !slice_is(item, "q=0.0") && !slice_is(item, "q=0.00") && !slice_is(item, "q=0.000");
+            return !slice_is(item, "q=0") && !slice_is(item, "q=0.0") &&
+                   !slice_is(item, "q=0.00") && !slice_is(item, "q=0.000");
         }
     }
     return false;
@@ -194,7 +200,8 @@ static void get_layout(struct http_request *req, void *ctx)
 
 /* ---- GET .../availability ---- */
 
-/* The quality of a media range that covers `type`, in thousandths; -1 when none does (RFC 9110 section 12.5.1). */
+/* The quality of a media range that covers `type`, in thousandths; -1 when none does (RFC 9110
+ * section 12.5.1). */
 static int accepts(struct slice list, const char *type)
 {
     static const char *const everything[] = {"*/*", "application/*"};
@@ -209,7 +216,9 @@ static int accepts(struct slice list, const char *type)
             struct slice parameter = slice_trim(slice_cut(&item, ';'));
 
             if (slice_starts_with(parameter, SLICE_LITERAL("q=0")))
-                quality = slice_starts_with(parameter, SLICE_LITERAL("q=0.")) && parameter.len > 4 ? (parameter.at[4] - '0') * 100 : 0;
+                quality = slice_starts_with(parameter, SLICE_LITERAL("q=0.")) && parameter.len > 4
+                              ? (parameter.at[4] - '0') * 100
+                              : 0;
         }
         if (slice_eq_nocase(range, slice_str(type)))
             return quality == 0 ? -1 : quality;
@@ -224,12 +233,14 @@ static int accepts(struct slice list, const char *type)
 static void reply_view(struct http_request *req, struct view *view)
 {
     struct slice accept = http_header_get(req, "accept");
-    int json = accepts(accept, "application/json"), frame = accepts(accept, "application/octet-stream");
+    int json = accepts(accept, "application/json"),
+        frame = accepts(accept, "application/octet-stream");
     struct view_body *body;
     char etag[40];
 
     if (json < 0 && frame < 0) {
-        http_reply_problem(req, PROBLEM_NOT_ACCEPTABLE, "There is application/json and application/octet-stream.");
+        http_reply_problem(req, PROBLEM_NOT_ACCEPTABLE,
+                           "There is application/json and application/octet-stream.");
         return;
     }
     snprintf(etag, sizeof(etag), "\"%" PRIu64 "\"", view->rev);
@@ -241,7 +252,8 @@ static void reply_view(struct http_request *req, struct view *view)
         return;
     }
     body = view_body_ref(frame > json ? view_frame(view) : view_json(view));
-    http_reply_shared(req, 200, frame > json ? "application/octet-stream" : "application/json", buf_slice(&body->bytes), view_body_unref, body);
+    http_reply_shared(req, 200, frame > json ? "application/octet-stream" : "application/json",
+                      buf_slice(&body->bytes), view_body_unref, body);
 }
 
 static void view_got_cb(struct view_wait *wait, enum status status, struct view *view)

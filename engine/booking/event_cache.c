@@ -7,9 +7,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define FRESH_MS 2000    /* older: refreshed in the background while it is still given out */
-#define MISSING_MS 1000  /* how long "no such event" is believed */
-#define QUERY_MS 5000
+#define FRESH_MS   2000 /* older: refreshed in the background while it is still given out */
+#define MISSING_MS 1000 /* how long "no such event" is believed */
+#define QUERY_MS   5000
 
 /* One event, or the knowledge that there is none. */
 struct event_slot {
@@ -33,10 +33,13 @@ struct event_cache {
 
 static const struct db_statement read_event = {
     .name = "event_read",
-    .text = "SELECT e.name, e.type, e.venue::text, e.performers::text, (extract(epoch FROM e.starts_at) * 1000)::bigint, e.currency, e.sale_state = 'on_sale',"
-            " e.has_queue, e.charge, e.max_seats, e.max_holds, e.hold_seconds, e.hold_cap_seconds, e.payment_seconds, l.hash,"
+    .text = "SELECT e.name, e.type, e.venue::text, e.performers::text, (extract(epoch FROM "
+            "e.starts_at) * 1000)::bigint, e.currency, e.sale_state = 'on_sale',"
+            " e.has_queue, e.charge, e.max_seats, e.max_holds, e.hold_seconds, e.hold_cap_seconds, "
+            "e.payment_seconds, l.hash,"
             " CASE WHEN l.hash = $2 THEN NULL ELSE l.document END,"
-            " (SELECT json_agg(json_build_array(p.level, p.name, p.amount) ORDER BY p.position)::text FROM price_level p WHERE p.event_id = e.event_id)"
+            " (SELECT json_agg(json_build_array(p.level, p.name, p.amount) ORDER BY "
+            "p.position)::text FROM price_level p WHERE p.event_id = e.event_id)"
             " FROM event e JOIN event_layout l USING (event_id) WHERE e.event_id = $1",
     .params = 2,
     .read_only = true,
@@ -103,11 +106,14 @@ static bool read_levels(struct event *e, struct slice text)
     json_t *level;
     size_t i;
 
-    json_array_foreach (levels, i, level) {
+    json_array_foreach(levels, i, level)
+    {
         if (e->level_count == LAYOUT_LEVELS_MAX)
             break;
-        e->levels[e->level_count++] = (struct price_level){mem_strdup(json_string_value(json_array_get(level, 0))),
-                                                           mem_strdup(json_string_value(json_array_get(level, 1))), json_integer_value(json_array_get(level, 2))};
+        e->levels[e->level_count++] =
+            (struct price_level){mem_strdup(json_string_value(json_array_get(level, 0))),
+                                 mem_strdup(json_string_value(json_array_get(level, 1))),
+                                 json_integer_value(json_array_get(level, 2))};
     }
     json_decref(levels);
     return e->level_count > 0;
@@ -127,7 +133,8 @@ static bool read_sheet(struct event *e, const struct db_result *r, struct event 
     buf_init(&e->sheet->document, document.len + 1);
     buf_append_slice(&e->sheet->document, document);
     event_levels(e, &levels);
-    return slice_to_str(hash, e->sheet->hash, sizeof(e->sheet->hash)) && layout_from_document(document, &levels, &e->sheet->layout) == STATUS_OK;
+    return slice_to_str(hash, e->sheet->hash, sizeof(e->sheet->hash)) &&
+           layout_from_document(document, &levels, &e->sheet->layout) == STATUS_OK;
 }
 
 /* NULL when what is stored is not an event; logged. */
@@ -180,7 +187,8 @@ static void read_cb(struct db_request *request, enum status status, const struct
 
 static enum status fetch(struct event_slot *slot)
 {
-    struct slice params[] = {slice_str(slot->id), slice_str(slot->event ? slot->event->sheet->hash : "")};
+    struct slice params[] = {slice_str(slot->id),
+                             slice_str(slot->event ? slot->event->sheet->hash : "")};
     enum status status;
 
     slot->db.cb = read_cb;
@@ -192,7 +200,7 @@ static enum status fetch(struct event_slot *slot)
 /* Room for another: the least recently used that nobody waits for goes. */
 static bool make_room(struct event_cache *c)
 {
-    list_for_each(it, &c->used) {
+    list_for_each (it, &c->used) {
         struct event_slot *slot = list_entry(it, struct event_slot, used);
 
         if (!slot->fetching) {
@@ -226,7 +234,8 @@ struct event *event_peek(struct event_cache *c, uint64_t id)
         return NULL;
     age_ms = (loop_mono_ns(c->loop) - slot->read_ns) / 1000000;
     if (age_ms > FRESH_MS && !slot->fetching)
-        (void)!fetch(slot); /* it is given out as it is when PostgreSQL is away: an event page outlives that */
+        (void)!fetch(slot); /* it is given out as it is when PostgreSQL is away: an event page
+                               outlives that */
     return slot->event;
 }
 
@@ -237,7 +246,8 @@ enum status event_get(struct event_cache *c, uint64_t id, struct event_wait *wai
 
     if (id > INT64_MAX)
         return STATUS_NOT_FOUND;
-    if (slot && slot->read && !slot->event && loop_mono_ns(c->loop) - slot->read_ns < MISSING_MS * 1000000LL)
+    if (slot && slot->read && !slot->event &&
+        loop_mono_ns(c->loop) - slot->read_ns < MISSING_MS * 1000000LL)
         return STATUS_NOT_FOUND;
     if (!slot) {
         if (c->slots.len >= c->max && !make_room(c))

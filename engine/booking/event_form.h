@@ -18,11 +18,12 @@ struct event_form {
 };
 
 /* STATUS_INVALID: ret_why names the field. */
-enum status event_form_read(json_t *body, struct event_form *ret_form, char *ret_why, size_t why_size) MUST_CHECK;
+enum status event_form_read(json_t *body, struct event_form *ret_form, char *ret_why,
+                            size_t why_size) MUST_CHECK;
 void event_form_free(struct event_form *f);
 
 /* {"layout":{...}} or {"arena":{"seats":N}}: the two members of which one is needed. */
-enum status layout_form_read(json_t *layout, json_t *arena, const struct layout_levels *levels, struct layout **ret_layout, char *ret_why,
-                             size_t why_size) MUST_CHECK;
+enum status layout_form_read(json_t *layout, json_t *arena, const struct layout_levels *levels,
+                             struct layout **ret_layout, char *ret_why, size_t why_size) MUST_CHECK;
 
 #endif

@@ -17,15 +17,20 @@ static const struct db_statement take_id = {
 
 static const struct db_statement insert_event = {
     .name = "event_insert",
-    .text = "WITH e AS (INSERT INTO event (event_id, name, type, venue, performers, starts_at, currency, has_queue, charge, max_seats, max_holds,"
-            " hold_seconds, hold_cap_seconds, payment_seconds, seat_count)"
-            " VALUES ($1::bigint, $2, $3, $4::jsonb, $5::jsonb, to_timestamp($6::bigint / 1000.0), $7, $8::boolean, $9::boolean, $10::int, $11::int,"
-            " $12::int, $13::int, $14::int, $15::int)),"
-            " p AS (INSERT INTO price_level (event_id, level, position, name, amount)"
-            " SELECT $1::bigint, x.level, x.n - 1, x.name, x.amount FROM unnest($16::text[], $17::text[], $18::bigint[]) WITH ORDINALITY AS x(level, name, amount, n)),"
-            " l AS (INSERT INTO event_layout (event_id, hash, document) VALUES ($1::bigint, $19, $20))"
-            " INSERT INTO event_seat (event_id, seat, price, label)"
-            " SELECT $1::bigint, x.n - 1, ($18::bigint[])[x.level + 1], x.label FROM unnest($21::int[], $22::text[]) WITH ORDINALITY AS x(level, label, n)",
+    .text =
+        "WITH e AS (INSERT INTO event (event_id, name, type, venue, performers, starts_at, "
+        "currency, has_queue, charge, max_seats, max_holds,"
+        " hold_seconds, hold_cap_seconds, payment_seconds, seat_count)"
+        " VALUES ($1::bigint, $2, $3, $4::jsonb, $5::jsonb, to_timestamp($6::bigint / 1000.0), $7, "
+        "$8::boolean, $9::boolean, $10::int, $11::int,"
+        " $12::int, $13::int, $14::int, $15::int)),"
+        " p AS (INSERT INTO price_level (event_id, level, position, name, amount)"
+        " SELECT $1::bigint, x.level, x.n - 1, x.name, x.amount FROM unnest($16::text[], "
+        "$17::text[], $18::bigint[]) WITH ORDINALITY AS x(level, name, amount, n)),"
+        " l AS (INSERT INTO event_layout (event_id, hash, document) VALUES ($1::bigint, $19, $20))"
+        " INSERT INTO event_seat (event_id, seat, price, label)"
+        " SELECT $1::bigint, x.n - 1, ($18::bigint[])[x.level + 1], x.label FROM "
+        "unnest($21::int[], $22::text[]) WITH ORDINALITY AS x(level, label, n)",
     .params = 22,
 };
 
@@ -101,7 +106,8 @@ static struct slice level_indices(struct texts *t, const struct layout *l)
     return buf_slice(b);
 }
 
-static struct slice level_ids_of_seats(struct texts *t, const struct layout *l, const struct layout_levels *levels)
+static struct slice level_ids_of_seats(struct texts *t, const struct layout *l,
+                                       const struct layout_levels *levels)
 {
     struct buf *b = text_new(t);
 
@@ -137,7 +143,8 @@ static struct slice small_number(char text[24], int64_t value)
     return slice_of(text, (size_t)snprintf(text, 24, "%" PRId64, value));
 }
 
-static void written_cb(struct db_request *request, enum status status, const struct db_result *result)
+static void written_cb(struct db_request *request, enum status status,
+                       const struct db_result *result)
 {
     struct event_write *w = container_of(request, struct event_write, request);
 
@@ -206,7 +213,8 @@ enum status event_create(struct db *db, struct event_write *write)
 }
 
 /* The function answers replaced, sold or missing. */
-static void replaced_cb(struct db_request *request, enum status status, const struct db_result *result)
+static void replaced_cb(struct db_request *request, enum status status,
+                        const struct db_result *result)
 {
     struct event_write *w = container_of(request, struct event_write, request);
 
@@ -217,7 +225,8 @@ static void replaced_cb(struct db_request *request, enum status status, const st
     w->cb(w, status);
 }
 
-enum status event_replace_layout(struct db *db, struct event_write *write, const struct layout *layout, const struct layout_levels *levels)
+enum status event_replace_layout(struct db *db, struct event_write *write,
+                                 const struct layout *layout, const struct layout_levels *levels)
 {
     struct texts t = {.count = 0};
     struct buf *document = text_new(&t);
@@ -226,7 +235,9 @@ enum status event_replace_layout(struct db *db, struct event_write *write, const
 
     layout_write(layout, levels, write->event_id, document, hash);
 
-    struct slice params[] = {number(&t, (int64_t)write->event_id), slice_str(hash), buf_slice(document), level_ids_of_seats(&t, layout, levels), labels(&t, layout)};
+    struct slice params[] = {number(&t, (int64_t)write->event_id), slice_str(hash),
+                             buf_slice(document), level_ids_of_seats(&t, layout, levels),
+                             labels(&t, layout)};
 
     write->db = db;
     write->request.cb = replaced_cb;

@@ -1,4 +1,5 @@
-/* Writing events into PostgreSQL: a new one with its layout and seats, a new layout before the sale, seats blocked and unblocked. */
+/* Writing events into PostgreSQL: a new one with its layout and seats, a new layout before the
+ * sale, seats blocked and unblocked. */
 #ifndef HOLDFAST_BOOKING_EVENT_STORE_H
 #define HOLDFAST_BOOKING_EVENT_STORE_H
 
@@ -6,7 +7,8 @@
 #include "engine/store/db.h"
 
 struct event_write;
-/* OK: event_id is set. CONFLICT (layout): something is sold already. NOT_FOUND (layout). Else as db.h. */
+/* OK: event_id is set. CONFLICT (layout): something is sold already. NOT_FOUND (layout). Else as
+ * db.h. */
 typedef void (*event_write_cb)(struct event_write *write, enum status status);
 
 /* Embedded by the caller. */
@@ -21,7 +23,10 @@ struct event_write {
 
 /* A new event: takes an id, then one statement writes everything. */
 enum status event_create(struct db *db, struct event_write *write) MUST_CHECK;
-/* Replaces the layout of write->event_id, if nothing of it is sold. Prices come from the event's levels. The versions of all seats rise, so no hold of an old seat commits. */
-enum status event_replace_layout(struct db *db, struct event_write *write, const struct layout *layout, const struct layout_levels *levels) MUST_CHECK;
+/* Replaces the layout of write->event_id, if nothing of it is sold. Prices come from the event's
+ * levels. The versions of all seats rise, so no hold of an old seat commits. */
+enum status event_replace_layout(struct db *db, struct event_write *write,
+                                 const struct layout *layout,
+                                 const struct layout_levels *levels) MUST_CHECK;
 
 #endif

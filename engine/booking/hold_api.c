@@ -12,9 +12,11 @@
 
 /*   POST holds: parse -> entry (event, pass) -> check names -> choose -> place -> answer
  *                                                 ^  \-- wait for the view    |
- *                                                 \------- a rival was faster-/     (best available, CHOICES_MAX times)
+ *                                                 \------- a rival was faster-/     (best
+ * available, CHOICES_MAX times)
  *
- *   A replay is found by the script, first of all: so even a request for which nothing can be chosen any more asks it. */
+ *   A replay is found by the script, first of all: so even a request for which nothing can be
+ * chosen any more asks it. */
 
 #define CHOICES_MAX 8
 
@@ -129,7 +131,8 @@ static void reply_taken(struct hold_exchange *x)
             view_learn(view, x->call.refused[i], x->call.refused_why[i]);
     }
     if (view)
-        found = best_alternative(x->entry.event->sheet->layout, view, x->wish.seats, x->wish.seat_count, &x->rng, block);
+        found = best_alternative(x->entry.event->sheet->layout, view, x->wish.seats,
+                                 x->wish.seat_count, &x->rng, block);
     x->engine->metrics.holds_refused_total++;
     hold_reply_taken(x->req, &x->call, found ? block : NULL, x->wish.seat_count);
     exchange_end(x);
@@ -185,7 +188,8 @@ static void reply_granted(struct hold_exchange *x)
     if (x->call.outcome == HOLD_GRANTED)
         engine_changed(e, x->entry.event_id);
     if (e->metrics.hold_us.counts)
-        hist_record(&e->metrics.hold_us, (uint64_t)(loop_mono_ns(e->loop) - x->req->started_ns) / 1000);
+        hist_record(&e->metrics.hold_us,
+                    (uint64_t)(loop_mono_ns(e->loop) - x->req->started_ns) / 1000);
     http_headerf(x->req, "Location", "/v1/holds/%s", x->call.hold.id);
     hold_reply(x->req, 201, x->entry.event, &x->call.hold, x->call.server_ms);
     exchange_end(x);
@@ -231,14 +235,17 @@ static void choose_in(struct hold_exchange *x, struct view *view)
     const struct best_request request = {
         .quantity = x->wish.quantity,
         .level = x->wish.level[0] ? event_level_find(event, slice_str(x->wish.level)) : -1,
-        .section = x->wish.section[0] ? layout_section_find(event->sheet->layout, slice_str(x->wish.section)) : -1,
+        .section = x->wish.section[0]
+                       ? layout_section_find(event->sheet->layout, slice_str(x->wish.section))
+                       : -1,
         .accessible = x->wish.accessible,
         .attempt = x->attempt,
     };
 
     x->engine->metrics.best_available_total++;
     x->wish.seat_count = 0;
-    if (x->attempt < CHOICES_MAX && best_available(event->sheet->layout, view, &request, &x->rng, x->wish.seats)) {
+    if (x->attempt < CHOICES_MAX &&
+        best_available(event->sheet->layout, view, &request, &x->rng, x->wish.seats)) {
         x->wish.seat_count = x->wish.quantity;
         x->picked_in = view;
         view_pick(view, x->wish.seats, x->wish.seat_count);
@@ -293,7 +300,8 @@ static const char *unknown_name(struct hold_exchange *x)
 
 static void place_in_area(struct hold_exchange *x)
 {
-    const struct layout_area *area = layout_area_find(x->entry.event->sheet->layout, slice_str(x->wish.area));
+    const struct layout_area *area =
+        layout_area_find(x->entry.event->sheet->layout, slice_str(x->wish.area));
 
     x->terms.area_first = area->first;
     x->terms.area_capacity = area->capacity;
@@ -343,7 +351,8 @@ static void post_hold(struct http_request *req, void *ctx)
     json_t *body;
     enum status status;
 
-    if (!http_param_id(req, 0, &event_id) || !idempotency_key(req, &key) || !(body = http_body_json(req)))
+    if (!http_param_id(req, 0, &event_id) || !idempotency_key(req, &key) ||
+        !(body = http_body_json(req)))
         return;
     status = hold_wish_read(body, &wish, why, sizeof(why));
     json_decref(body);
@@ -360,8 +369,10 @@ static void post_hold(struct http_request *req, void *ctx)
 
 /* ---- /v1/holds/{holdId} ---- */
 
-/* The exchange of a call about a hold, or NULL when it is answered: an id that is none names no hold. */
-static struct hold_exchange *hold_exchange_new(struct http_request *req, struct engine *e, uint64_t *ret_event_id)
+/* The exchange of a call about a hold, or NULL when it is answered: an id that is none names no
+ * hold. */
+static struct hold_exchange *hold_exchange_new(struct http_request *req, struct engine *e,
+                                               uint64_t *ret_event_id)
 {
     struct hold_exchange *x;
 
@@ -420,7 +431,8 @@ static bool seats_exist(const struct hold_exchange *x)
     uint32_t count = x->entry.event->sheet->layout->seat_count;
     const struct hold_change_wish *w = &x->change;
 
-    return (w->add_count == 0 || w->add[w->add_count - 1] < count) && (w->remove_count == 0 || w->remove[w->remove_count - 1] < count);
+    return (w->add_count == 0 || w->add[w->add_count - 1] < count) &&
+           (w->remove_count == 0 || w->remove[w->remove_count - 1] < count);
 }
 
 static void patch_ready(struct entry *entry)
@@ -441,7 +453,8 @@ static void patch_ready(struct entry *entry)
     if (w->extend_seconds)
         status = seat_store_extend(x->engine->seats, &x->call, &x->terms, w->extend_seconds * 1000);
     else
-        status = seat_store_swap(x->engine->seats, &x->call, &x->terms, w->add, w->add_count, w->remove, w->remove_count);
+        status = seat_store_swap(x->engine->seats, &x->call, &x->terms, w->add, w->add_count,
+                                 w->remove, w->remove_count);
     if (status != STATUS_OK)
         fail(x, status);
 }
@@ -516,8 +529,9 @@ static void session_failed(struct hold_exchange *x, enum status status)
     if (status != STATUS_OK)
         http_reply_failure(x->req, status);
     else
-        http_reply_problem(x->req, x->session.outcome == HOLD_PAYING ? PROBLEM_CONFLICT : PROBLEM_PASS_SPENT,
-                           x->session.outcome == HOLD_PAYING ? "A payment of this session is under way." : NULL);
+        http_reply_problem(
+            x->req, x->session.outcome == HOLD_PAYING ? PROBLEM_CONFLICT : PROBLEM_PASS_SPENT,
+            x->session.outcome == HOLD_PAYING ? "A payment of this session is under way." : NULL);
     exchange_end(x);
 }
 
@@ -570,7 +584,8 @@ static void session_ready(struct entry *entry)
     enum status status;
 
     if (!entry->event->has_queue) {
-        http_reply_problem(x->req, PROBLEM_NOT_FOUND, "This event has no queue, so it has no sessions.");
+        http_reply_problem(x->req, PROBLEM_NOT_FOUND,
+                           "This event has no queue, so it has no sessions.");
         exchange_end(x);
         return;
     }
@@ -579,7 +594,8 @@ static void session_ready(struct entry *entry)
     x->session.expires_ms = entry->session_expires_ms;
     x->session.call.trace = x->req->traceparent;
     x->session.cb = end ? session_ended_cb : session_cb;
-    status = end ? session_end(x->engine->seats, &x->session) : session_read(x->engine->seats, &x->session);
+    status = end ? session_end(x->engine->seats, &x->session)
+                 : session_read(x->engine->seats, &x->session);
     if (status != STATUS_OK)
         fail(x, status);
 }

@@ -1,4 +1,5 @@
-/* The calls about holds and sessions: POST /v1/events/{eventId}/holds, GET and DELETE .../session, GET, PATCH and DELETE /v1/holds/{holdId}. */
+/* The calls about holds and sessions: POST /v1/events/{eventId}/holds, GET and DELETE .../session,
+ * GET, PATCH and DELETE /v1/holds/{holdId}. */
 #ifndef HOLDFAST_BOOKING_HOLD_API_H
 #define HOLDFAST_BOOKING_HOLD_API_H
 

@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-static void write_ticket(struct json_out *w, const struct event *event, uint32_t seat, uint32_t version)
+static void write_ticket(struct json_out *w, const struct event *event, uint32_t seat,
+                         uint32_t version)
 {
     struct buf label;
 
@@ -19,7 +20,8 @@ static void write_ticket(struct json_out *w, const struct event *event, uint32_t
     buf_free(&label);
 }
 
-void hold_write(struct json_out *w, const struct event *event, const struct hold *hold, int64_t server_ms)
+void hold_write(struct json_out *w, const struct event *event, const struct hold *hold,
+                int64_t server_ms)
 {
     int64_t total = 0;
 
@@ -43,7 +45,8 @@ void hold_write(struct json_out *w, const struct event *event, const struct hold
     json_object_end(w);
 }
 
-void hold_reply(struct http_request *req, int http_status, const struct event *event, const struct hold *hold, int64_t server_ms)
+void hold_reply(struct http_request *req, int http_status, const struct event *event,
+                const struct hold *hold, int64_t server_ms)
 {
     struct json_out w;
 
@@ -62,7 +65,8 @@ static void reply_limit(struct http_request *req, const struct hold_call *call)
     };
 
     if (call->limit == HOLD_LIMIT_COOL_DOWN)
-        http_headerf(req, "Retry-After", "%lld", (long long)((call->until_ms - call->server_ms + 999) / 1000));
+        http_headerf(req, "Retry-After", "%lld",
+                     (long long)((call->until_ms - call->server_ms + 999) / 1000));
     http_reply_problem(req, PROBLEM_HOLD_LIMIT, details[call->limit]);
 }
 
@@ -78,7 +82,9 @@ void hold_reply_refusal(struct http_request *req, const struct hold_call *call)
         [HOLD_NOT_FOUND] = {PROBLEM_NOT_FOUND, "There is no such hold."},
         [HOLD_CAP] = {PROBLEM_HOLD_LIMIT, "A hold cannot be extended past its absolute end."},
         [HOLD_PAYING] = {PROBLEM_CONFLICT, "A payment for this hold is under way."},
-        [HOLD_EMPTY] = {PROBLEM_INVALID, "A hold needs at least one seat, and only seats of the hold can be removed from it."},
+        [HOLD_EMPTY] =
+            {PROBLEM_INVALID,
+             "A hold needs at least one seat, and only seats of the hold can be removed from it."},
     };
 
     if (call->outcome == HOLD_LIMIT)
@@ -89,9 +95,13 @@ void hold_reply_refusal(struct http_request *req, const struct hold_call *call)
         http_reply_failure(req, STATUS_INTERNAL);
 }
 
-void hold_reply_taken(struct http_request *req, const struct hold_call *call, const uint32_t *alternative, size_t alternative_count)
+void hold_reply_taken(struct http_request *req, const struct hold_call *call,
+                      const uint32_t *alternative, size_t alternative_count)
 {
-    static const char *const reasons[] = {[SEAT_FREE] = "unknown", [SEAT_HELD] = "held", [SEAT_SOLD] = "sold", [SEAT_BLOCKED] = "blocked"};
+    static const char *const reasons[] = {[SEAT_FREE] = "unknown",
+                                          [SEAT_HELD] = "held",
+                                          [SEAT_SOLD] = "sold",
+                                          [SEAT_BLOCKED] = "blocked"};
     struct json_out w = http_problem_begin(req, PROBLEM_SEAT_UNAVAILABLE, NULL);
 
     json_key(&w, "unavailable");

@@ -25,22 +25,26 @@ static bool read_seat(json_t *value, uint32_t *ret_seat)
     struct slice text = slice_of(json_string_value(value), json_string_length(value));
     uint64_t n;
 
-    if (!json_is_string(value) || !slice_to_u64(text, &n) || n >= LAYOUT_SEATS_MAX || (text.len > 1 && text.at[0] == '0'))
+    if (!json_is_string(value) || !slice_to_u64(text, &n) || n >= LAYOUT_SEATS_MAX ||
+        (text.len > 1 && text.at[0] == '0'))
         return false;
     *ret_seat = (uint32_t)n;
     return true;
 }
 
 /* A list of seat ids, sorted. */
-enum status hold_seats_read(json_t *list, const char *name, uint32_t *ret_seats, size_t *ret_count, char *ret_why, size_t why_size)
+enum status hold_seats_read(json_t *list, const char *name, uint32_t *ret_seats, size_t *ret_count,
+                            char *ret_why, size_t why_size)
 {
     json_t *value;
     size_t i;
 
     *ret_count = 0;
-    json_array_foreach (list, i, value) {
+    json_array_foreach(list, i, value)
+    {
         if (!read_seat(value, &ret_seats[i])) {
-            snprintf(ret_why, why_size, "%s[%zu] must be the id of a seat, a decimal string", name, i);
+            snprintf(ret_why, why_size, "%s[%zu] must be the id of a seat, a decimal string", name,
+                     i);
             return STATUS_INVALID;
         }
     }
@@ -55,7 +59,8 @@ enum status hold_seats_read(json_t *list, const char *name, uint32_t *ret_seats,
     return STATUS_OK;
 }
 
-static enum status read_name(struct slice value, char ret_name[LAYOUT_NAME_MAX + 1], char *ret_why, size_t why_size)
+static enum status read_name(struct slice value, char ret_name[LAYOUT_NAME_MAX + 1], char *ret_why,
+                             size_t why_size)
 {
     if (value.at && !slice_to_str(value, ret_name, LAYOUT_NAME_MAX + 1))
         return refuse(ret_why, why_size, "a name is longer than any there is");
@@ -67,12 +72,26 @@ static enum status read_best(json_t *best, struct hold_wish *w, char *ret_why, s
     struct slice level = SLICE_NONE, section = SLICE_NONE;
     int64_t quantity = 0;
     const struct json_field fields[] = {
-        {.key = "quantity", .kind = JSON_KIND_INT, .out = &quantity, .required = true, .min = 1, .max = HOLD_SEATS_MAX},
-        {.key = "priceLevel", .kind = JSON_KIND_STR, .out = &level, .min = 1, .max = LAYOUT_NAME_MAX},
-        {.key = "section", .kind = JSON_KIND_STR, .out = &section, .min = 1, .max = LAYOUT_NAME_MAX},
+        {.key = "quantity",
+         .kind = JSON_KIND_INT,
+         .out = &quantity,
+         .required = true,
+         .min = 1,
+         .max = HOLD_SEATS_MAX},
+        {.key = "priceLevel",
+         .kind = JSON_KIND_STR,
+         .out = &level,
+         .min = 1,
+         .max = LAYOUT_NAME_MAX},
+        {.key = "section",
+         .kind = JSON_KIND_STR,
+         .out = &section,
+         .min = 1,
+         .max = LAYOUT_NAME_MAX},
         {.key = "accessible", .kind = JSON_KIND_BOOL, .out = &w->accessible},
     };
-    enum status status = json_read(best, fields, array_len(fields), "bestAvailable.", ret_why, why_size);
+    enum status status =
+        json_read(best, fields, array_len(fields), "bestAvailable.", ret_why, why_size);
 
     w->kind = HOLD_BEST_AVAILABLE;
     w->quantity = (uint32_t)quantity;
@@ -88,8 +107,18 @@ static enum status read_area(json_t *area, struct hold_wish *w, char *ret_why, s
     struct slice id = SLICE_NONE;
     int64_t quantity = 0;
     const struct json_field fields[] = {
-        {.key = "id", .kind = JSON_KIND_STR, .out = &id, .required = true, .min = 1, .max = LAYOUT_NAME_MAX},
-        {.key = "quantity", .kind = JSON_KIND_INT, .out = &quantity, .required = true, .min = 1, .max = HOLD_SEATS_MAX},
+        {.key = "id",
+         .kind = JSON_KIND_STR,
+         .out = &id,
+         .required = true,
+         .min = 1,
+         .max = LAYOUT_NAME_MAX},
+        {.key = "quantity",
+         .kind = JSON_KIND_INT,
+         .out = &quantity,
+         .required = true,
+         .min = 1,
+         .max = HOLD_SEATS_MAX},
     };
     enum status status = json_read(area, fields, array_len(fields), "area.", ret_why, why_size);
 
@@ -102,7 +131,11 @@ enum status hold_wish_read(json_t *body, struct hold_wish *ret_wish, char *ret_w
 {
     json_t *seats = NULL, *best = NULL, *area = NULL;
     const struct json_field fields[] = {
-        {.key = "ticketIds", .kind = JSON_KIND_ARRAY, .out = &seats, .min = 1, .max = HOLD_SEATS_MAX},
+        {.key = "ticketIds",
+         .kind = JSON_KIND_ARRAY,
+         .out = &seats,
+         .min = 1,
+         .max = HOLD_SEATS_MAX},
         {.key = "bestAvailable", .kind = JSON_KIND_OBJECT, .out = &best},
         {.key = "area", .kind = JSON_KIND_OBJECT, .out = &area},
     };
@@ -117,16 +150,25 @@ enum status hold_wish_read(json_t *body, struct hold_wish *ret_wish, char *ret_w
         return read_best(best, ret_wish, ret_why, why_size);
     if (area)
         return read_area(area, ret_wish, ret_why, why_size);
-    return hold_seats_read(seats, "ticketIds", ret_wish->seats, &ret_wish->seat_count, ret_why, why_size);
+    return hold_seats_read(seats, "ticketIds", ret_wish->seats, &ret_wish->seat_count, ret_why,
+                           why_size);
 }
 
-enum status seat_list_read(json_t *body, uint32_t ret_seats[HOLD_SEATS_MAX], size_t *ret_count, char *ret_why, size_t why_size)
+enum status seat_list_read(json_t *body, uint32_t ret_seats[HOLD_SEATS_MAX], size_t *ret_count,
+                           char *ret_why, size_t why_size)
 {
     json_t *seats = NULL;
-    const struct json_field fields[] = {{.key = "ticketIds", .kind = JSON_KIND_ARRAY, .out = &seats, .required = true, .min = 1, .max = HOLD_SEATS_MAX}};
+    const struct json_field fields[] = {{.key = "ticketIds",
+                                         .kind = JSON_KIND_ARRAY,
+                                         .out = &seats,
+                                         .required = true,
+                                         .min = 1,
+                                         .max = HOLD_SEATS_MAX}};
     enum status status = json_read(body, fields, array_len(fields), NULL, ret_why, why_size);
 
-    return status == STATUS_OK ? hold_seats_read(seats, "ticketIds", ret_seats, ret_count, ret_why, why_size) : status;
+    return status == STATUS_OK
+               ? hold_seats_read(seats, "ticketIds", ret_seats, ret_count, ret_why, why_size)
+               : status;
 }
 
 static bool common_seat(const struct hold_change_wish *w)
@@ -142,11 +184,16 @@ static bool common_seat(const struct hold_change_wish *w)
     return false;
 }
 
-enum status hold_change_read(json_t *body, struct hold_change_wish *ret_wish, char *ret_why, size_t why_size)
+enum status hold_change_read(json_t *body, struct hold_change_wish *ret_wish, char *ret_why,
+                             size_t why_size)
 {
     json_t *add = NULL, *remove = NULL;
     const struct json_field fields[] = {
-        {.key = "extendSeconds", .kind = JSON_KIND_INT, .out = &ret_wish->extend_seconds, .min = 1, .max = HOLD_EXTEND_MAX_SECONDS},
+        {.key = "extendSeconds",
+         .kind = JSON_KIND_INT,
+         .out = &ret_wish->extend_seconds,
+         .min = 1,
+         .max = HOLD_EXTEND_MAX_SECONDS},
         {.key = "add", .kind = JSON_KIND_ARRAY, .out = &add, .max = HOLD_SEATS_MAX},
         {.key = "remove", .kind = JSON_KIND_ARRAY, .out = &remove, .max = HOLD_SEATS_MAX},
     };
@@ -155,13 +202,16 @@ enum status hold_change_read(json_t *body, struct hold_change_wish *ret_wish, ch
     memset(ret_wish, 0, sizeof(*ret_wish));
     status = json_read(body, fields, array_len(fields), NULL, ret_why, why_size);
     if (status == STATUS_OK && add)
-        status = hold_seats_read(add, "add", ret_wish->add, &ret_wish->add_count, ret_why, why_size);
+        status =
+            hold_seats_read(add, "add", ret_wish->add, &ret_wish->add_count, ret_why, why_size);
     if (status == STATUS_OK && remove)
-        status = hold_seats_read(remove, "remove", ret_wish->remove, &ret_wish->remove_count, ret_why, why_size);
+        status = hold_seats_read(remove, "remove", ret_wish->remove, &ret_wish->remove_count,
+                                 ret_why, why_size);
     if (status != STATUS_OK)
         return status;
     if ((ret_wish->extend_seconds > 0) == (ret_wish->add_count + ret_wish->remove_count > 0))
-        return refuse(ret_why, why_size, "either extendSeconds or seats to add or remove are needed");
+        return refuse(ret_why, why_size,
+                      "either extendSeconds or seats to add or remove are needed");
     if (common_seat(ret_wish))
         return refuse(ret_why, why_size, "a seat cannot be added and removed at once");
     return STATUS_OK;
@@ -191,7 +241,8 @@ void hold_wish_fingerprint(const struct hold_wish *w, const char *about, char re
     struct buf b;
 
     buf_init(&b, 4096);
-    buf_printf(&b, "%s\n%d %u %d\nlevel %s\nsection %s\narea %s", about, w->kind, w->quantity, w->accessible, w->level, w->section, w->area);
+    buf_printf(&b, "%s\n%d %u %d\nlevel %s\nsection %s\narea %s", about, w->kind, w->quantity,
+               w->accessible, w->level, w->section, w->area);
     put_seats(&b, "seats", w->seats, w->seat_count);
     finish(&b, ret_hex);
 }

@@ -9,7 +9,10 @@
 static const struct {
     const char *name;
     uint8_t flag;
-} flag_names[] = {{"accessible", SEAT_ACCESSIBLE}, {"companion", SEAT_COMPANION}, {"restricted_view", SEAT_RESTRICTED}, {"aisle", SEAT_AISLE}};
+} flag_names[] = {{"accessible", SEAT_ACCESSIBLE},
+                  {"companion", SEAT_COMPANION},
+                  {"restricted_view", SEAT_RESTRICTED},
+                  {"aisle", SEAT_AISLE}};
 
 bool layout_flag(struct slice name, uint8_t *flags)
 {
@@ -107,7 +110,8 @@ static void put_name(struct json_out *w, const char *key, const char *value)
     json_put_str(w, key, slice_str(value));
 }
 
-static void write_seat(const struct layout *l, uint32_t n, const struct layout_levels *levels, struct json_out *w)
+static void write_seat(const struct layout *l, uint32_t n, const struct layout_levels *levels,
+                       struct json_out *w)
 {
     const struct layout_seat *seat = &l->seats[n];
     const struct layout_row *row = &l->rows[seat->row];
@@ -130,7 +134,8 @@ static void write_seat(const struct layout *l, uint32_t n, const struct layout_l
     json_object_end(w);
 }
 
-static void write_area(const struct layout_area *area, const struct layout_levels *levels, struct json_out *w)
+static void write_area(const struct layout_area *area, const struct layout_levels *levels,
+                       struct json_out *w)
 {
     json_object_begin(w);
     put_name(w, "id", area->id);
@@ -191,7 +196,8 @@ static void write_body(const struct layout *l, const struct layout_levels *level
     json_object_end(&w);
 }
 
-void layout_write(const struct layout *l, const struct layout_levels *levels, uint64_t event_id, struct buf *b, char ret_hash[LAYOUT_HASH_SIZE])
+void layout_write(const struct layout *l, const struct layout_levels *levels, uint64_t event_id,
+                  struct buf *b, char ret_hash[LAYOUT_HASH_SIZE])
 {
     struct buf body;
     uint8_t digest[32];

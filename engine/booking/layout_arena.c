@@ -1,4 +1,5 @@
-/* The generated arena: sections of about 250 seats in rings around a stage at (0, 0), the front open. */
+/* The generated arena: sections of about 250 seats in rings around a stage at (0, 0), the front
+ * open. */
 #include "engine/booking/layout_build.h"
 
 #include <assert.h>
@@ -6,15 +7,15 @@
 #include <stdio.h>
 
 #define SECTION_SEATS 250
-#define ROW_SEATS 20
-#define RING_START 12.0 /* radius of the first row, in seat widths */
-#define ROW_STEP 1.2
-#define RING_GAP 3.0
-#define BOWL_ANGLE 4.4  /* radians that the seats take of the circle */
+#define ROW_SEATS     20
+#define RING_START    12.0 /* radius of the first row, in seat widths */
+#define ROW_STEP      1.2
+#define RING_GAP      3.0
+#define BOWL_ANGLE    4.4 /* radians that the seats take of the circle */
 
 struct arena {
     struct layout_builder b;
-    uint32_t sections, at;     /* how many, the one being made */
+    uint32_t sections, at; /* how many, the one being made */
     uint32_t seats_left;
 };
 
@@ -36,7 +37,8 @@ static uint8_t flags_of(uint32_t row, uint32_t i, uint32_t count)
     return i == 1 || i == count - 2 ? SEAT_COMPANION : 0;
 }
 
-static bool add_row(struct arena *a, const char *section, uint32_t row, uint32_t count, double radius, double angle)
+static bool add_row(struct arena *a, const char *section, uint32_t row, uint32_t count,
+                    double radius, double angle)
 {
     char text[32];
 
@@ -47,7 +49,8 @@ static bool add_row(struct arena *a, const char *section, uint32_t row, uint32_t
         double at = angle + ((double)i - ((double)count - 1) / 2) / radius;
 
         snprintf(text, sizeof(text), "%s-%u-%u", section, row + 1, i + 1);
-        if (!build_seat(&a->b, slice_str(text), radius * sin(at), radius * cos(at), level_of(a), flags_of(row, i, count)))
+        if (!build_seat(&a->b, slice_str(text), radius * sin(at), radius * cos(at), level_of(a),
+                        flags_of(row, i, count)))
             return false;
     }
     return true;
@@ -92,7 +95,8 @@ static bool add_ring(struct arena *a, uint32_t ring, double radius)
     return true;
 }
 
-enum status layout_arena(uint32_t seats, const struct layout_levels *levels, struct layout **ret_layout, char *ret_why, size_t why_size)
+enum status layout_arena(uint32_t seats, const struct layout_levels *levels,
+                         struct layout **ret_layout, char *ret_why, size_t why_size)
 {
     struct arena a = {.sections = (seats + SECTION_SEATS - 1) / SECTION_SEATS, .seats_left = seats};
     double radius = RING_START;

@@ -8,9 +8,11 @@
 
 #define COORDINATE_MAX 1e6
 
-void build_begin(struct layout_builder *b, const struct layout_levels *levels, char *ret_why, size_t why_size)
+void build_begin(struct layout_builder *b, const struct layout_levels *levels, char *ret_why,
+                 size_t why_size)
 {
-    *b = (struct layout_builder){.l = mem_alloc(sizeof(*b->l)), .levels = levels, .why = ret_why, .why_size = why_size};
+    *b = (struct layout_builder){
+        .l = mem_alloc(sizeof(*b->l)), .levels = levels, .why = ret_why, .why_size = why_size};
     map_init(&b->labels);
     map_init(&b->ids);
     if (why_size)
@@ -56,7 +58,8 @@ static bool good_id(struct layout_builder *b, const char *what, struct slice id)
     for (size_t i = 0; i < id.len; i++) {
         char c = id.at[i];
 
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_'))
             return build_refuse(b, "%s must be of letters, digits, - and _", what);
     }
     if (map_get(&b->ids, id))
@@ -79,7 +82,8 @@ static bool find_level(struct layout_builder *b, struct slice id, uint8_t *ret_l
             return true;
         }
     }
-    return build_refuse(b, "priceLevel %.*s is not one of the event's", (int)(id.len < 64 ? id.len : 64), id.at ? id.at : "");
+    return build_refuse(b, "priceLevel %.*s is not one of the event's",
+                        (int)(id.len < 64 ? id.len : 64), id.at ? id.at : "");
 }
 
 bool build_section(struct layout_builder *b, struct slice id, struct slice name)
@@ -89,7 +93,8 @@ bool build_section(struct layout_builder *b, struct slice id, struct slice name)
     if (!good_id(b, "a section's id", id) || !good_name(b, "a section's name", name))
         return false;
     l->sections = grow(l->sections, l->section_count, &b->sections_cap, sizeof(*l->sections));
-    l->sections[l->section_count] = (struct layout_section){mem_strndup(id.at, id.len), mem_strndup(name.at, name.len)};
+    l->sections[l->section_count] =
+        (struct layout_section){mem_strndup(id.at, id.len), mem_strndup(name.at, name.len)};
     map_put(&b->ids, slice_str(l->sections[l->section_count].id), l);
     l->section_count++;
     return true;
@@ -105,21 +110,27 @@ bool build_row(struct layout_builder *b, struct slice name)
         return false;
     for (size_t i = l->row_count; i > 0 && l->rows[i - 1].section == section; i--) {
         if (slice_is(name, l->rows[i - 1].name))
-            return build_refuse(b, "row %.*s of section %s is there twice", SLICE_ARG(name), l->sections[section].id);
+            return build_refuse(b, "row %.*s of section %s is there twice", SLICE_ARG(name),
+                                l->sections[section].id);
         rank++;
     }
     l->rows = grow(l->rows, l->row_count, &b->rows_cap, sizeof(*l->rows));
-    l->rows[l->row_count++] =
-        (struct layout_row){.name = mem_strndup(name.at, name.len), .section = section, .rank = rank, .first = l->seated_count};
+    l->rows[l->row_count++] = (struct layout_row){.name = mem_strndup(name.at, name.len),
+                                                  .section = section,
+                                                  .rank = rank,
+                                                  .first = l->seated_count};
     return true;
 }
 
-bool build_seat(struct layout_builder *b, struct slice label, double x, double y, struct slice level, uint8_t flags)
+bool build_seat(struct layout_builder *b, struct slice label, double x, double y,
+                struct slice level, uint8_t flags)
 {
     struct layout *l = b->l;
-    struct layout_seat seat = {.x = (float)x, .y = (float)y, .row = (uint32_t)l->row_count - 1, .flags = flags};
+    struct layout_seat seat = {
+        .x = (float)x, .y = (float)y, .row = (uint32_t)l->row_count - 1, .flags = flags};
 
-    if (!good_name(b, "a seat's label", label) || !good_coordinate(b, x, y) || !find_level(b, level, &seat.level))
+    if (!good_name(b, "a seat's label", label) || !good_coordinate(b, x, y) ||
+        !find_level(b, level, &seat.level))
         return false;
     if (l->seat_count >= LAYOUT_SEATS_MAX)
         return build_refuse(b, "a layout has at most %d seats", LAYOUT_SEATS_MAX);
@@ -135,16 +146,25 @@ bool build_seat(struct layout_builder *b, struct slice label, double x, double y
     return true;
 }
 
-bool build_area(struct layout_builder *b, struct slice id, struct slice name, int64_t capacity, struct slice level, double x, double y, double w, double h)
+bool build_area(struct layout_builder *b, struct slice id, struct slice name, int64_t capacity,
+                struct slice level, double x, double y, double w, double h)
 {
     struct layout *l = b->l;
-    struct layout_area area = {.first = l->seat_count, .capacity = (uint32_t)capacity, .x = (float)x, .y = (float)y, .w = (float)w, .h = (float)h};
+    struct layout_area area = {.first = l->seat_count,
+                               .capacity = (uint32_t)capacity,
+                               .x = (float)x,
+                               .y = (float)y,
+                               .w = (float)w,
+                               .h = (float)h};
 
-    if (!good_id(b, "an area's id", id) || !good_name(b, "an area's name", name) || !find_level(b, level, &area.level) || !good_coordinate(b, x, y) ||
+    if (!good_id(b, "an area's id", id) || !good_name(b, "an area's name", name) ||
+        !find_level(b, level, &area.level) || !good_coordinate(b, x, y) ||
         !good_coordinate(b, w, h))
         return false;
     if (capacity < 1 || capacity > LAYOUT_SEATS_MAX - (int64_t)l->seat_count)
-        return build_refuse(b, "an area's capacity must be at least 1, and a layout has at most %d seats", LAYOUT_SEATS_MAX);
+        return build_refuse(
+            b, "an area's capacity must be at least 1, and a layout has at most %d seats",
+            LAYOUT_SEATS_MAX);
     area.id = mem_strndup(id.at, id.len);
     area.name = mem_strndup(name.at, name.len);
     l->areas = grow(l->areas, l->area_count, &b->areas_cap, sizeof(*l->areas));

@@ -9,7 +9,8 @@ static struct slice text_of(json_t *object, const char *key)
 {
     json_t *value = json_object_get(object, key);
 
-    return json_is_string(value) ? slice_of(json_string_value(value), json_string_length(value)) : SLICE_NONE;
+    return json_is_string(value) ? slice_of(json_string_value(value), json_string_length(value))
+                                 : SLICE_NONE;
 }
 
 static bool number_of(json_t *object, const char *key, double *ret_value)
@@ -29,7 +30,8 @@ static bool flags_of(struct layout_builder *b, json_t *seat, uint8_t *ret_flags)
     *ret_flags = 0;
     if (flags && !json_is_array(flags))
         return build_refuse(b, "flags must be an array");
-    json_array_foreach (flags, i, flag) {
+    json_array_foreach(flags, i, flag)
+    {
         if (!json_is_string(flag) || !layout_flag(slice_str(json_string_value(flag)), ret_flags))
             return build_refuse(b, "flags are accessible, companion, restricted_view, aisle");
     }
@@ -37,14 +39,16 @@ static bool flags_of(struct layout_builder *b, json_t *seat, uint8_t *ret_flags)
 }
 
 /* Only the members named; `what` is for people. */
-static bool only(struct layout_builder *b, json_t *object, const char *what, const char *const *keys)
+static bool only(struct layout_builder *b, json_t *object, const char *what,
+                 const char *const *keys)
 {
     const char *key;
     json_t *value;
 
     if (!json_is_object(object))
         return build_refuse(b, "%s must be an object", what);
-    json_object_foreach (object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         size_t i = 0;
 
         while (keys[i] && strcmp(keys[i], key) != 0)
@@ -62,7 +66,8 @@ static bool add_seat(struct layout_builder *b, json_t *seat)
 
     if (!number_of(seat, "x", &x) || !number_of(seat, "y", &y))
         return build_refuse(b, "a seat's x and y must be numbers");
-    return flags_of(b, seat, &flags) && build_seat(b, text_of(seat, "label"), x, y, text_of(seat, "priceLevel"), flags);
+    return flags_of(b, seat, &flags) &&
+           build_seat(b, text_of(seat, "label"), x, y, text_of(seat, "priceLevel"), flags);
 }
 
 static bool add_area(struct layout_builder *b, json_t *area)
@@ -70,11 +75,13 @@ static bool add_area(struct layout_builder *b, json_t *area)
     json_t *capacity = json_object_get(area, "capacity");
     double x, y, w, h;
 
-    if (!number_of(area, "x", &x) || !number_of(area, "y", &y) || !number_of(area, "w", &w) || !number_of(area, "h", &h))
+    if (!number_of(area, "x", &x) || !number_of(area, "y", &y) || !number_of(area, "w", &w) ||
+        !number_of(area, "h", &h))
         return build_refuse(b, "an area's x, y, w and h must be numbers");
     if (!json_is_integer(capacity))
         return build_refuse(b, "an area's capacity must be an integer");
-    return build_area(b, text_of(area, "id"), text_of(area, "name"), json_integer_value(capacity), text_of(area, "priceLevel"), x, y, w, h);
+    return build_area(b, text_of(area, "id"), text_of(area, "name"), json_integer_value(capacity),
+                      text_of(area, "priceLevel"), x, y, w, h);
 }
 
 static bool add_areas(struct layout_builder *b, json_t *areas, const char *const *keys)
@@ -84,7 +91,8 @@ static bool add_areas(struct layout_builder *b, json_t *areas, const char *const
 
     if (areas && !json_is_array(areas))
         return build_refuse(b, "areas must be an array");
-    json_array_foreach (areas, i, area) {
+    json_array_foreach(areas, i, area)
+    {
         if (!only(b, area, "an area", keys) || !add_area(b, area))
             return false;
     }
@@ -103,7 +111,8 @@ static bool add_request_row(struct layout_builder *b, json_t *row)
         return false;
     if (!json_is_array(seats) || json_array_size(seats) == 0)
         return build_refuse(b, "a row's seats must be an array with at least one");
-    json_array_foreach (seats, i, seat) {
+    json_array_foreach(seats, i, seat)
+    {
         if (!only(b, seat, "a seat", seat_keys) || !add_seat(b, seat))
             return false;
     }
@@ -117,11 +126,13 @@ static bool add_request_section(struct layout_builder *b, json_t *section)
     json_t *row;
     size_t i;
 
-    if (!only(b, section, "a section", keys) || !build_section(b, text_of(section, "id"), text_of(section, "name")))
+    if (!only(b, section, "a section", keys) ||
+        !build_section(b, text_of(section, "id"), text_of(section, "name")))
         return false;
     if (!json_is_array(rows))
         return build_refuse(b, "a section's rows must be an array");
-    json_array_foreach (rows, i, row) {
+    json_array_foreach(rows, i, row)
+    {
         if (!add_request_row(b, row))
             return false;
     }
@@ -131,7 +142,8 @@ static bool add_request_section(struct layout_builder *b, json_t *section)
 static bool add_request(struct layout_builder *b, json_t *request)
 {
     static const char *const keys[] = {"sections", "areas", NULL};
-    static const char *const area_keys[] = {"id", "name", "capacity", "priceLevel", "x", "y", "w", "h", NULL};
+    static const char *const area_keys[] = {"id", "name", "capacity", "priceLevel", "x",
+                                            "y",  "w",    "h",        NULL};
     json_t *sections = json_object_get(request, "sections");
     json_t *section;
     size_t i;
@@ -140,14 +152,16 @@ static bool add_request(struct layout_builder *b, json_t *request)
         return false;
     if (sections && !json_is_array(sections))
         return build_refuse(b, "sections must be an array");
-    json_array_foreach (sections, i, section) {
+    json_array_foreach(sections, i, section)
+    {
         if (!add_request_section(b, section))
             return false;
     }
     return add_areas(b, json_object_get(request, "areas"), area_keys);
 }
 
-enum status layout_from_request(json_t *request, const struct layout_levels *levels, struct layout **ret_layout, char *ret_why, size_t why_size)
+enum status layout_from_request(json_t *request, const struct layout_levels *levels,
+                                struct layout **ret_layout, char *ret_why, size_t why_size)
 {
     struct layout_builder b;
 
@@ -155,9 +169,11 @@ enum status layout_from_request(json_t *request, const struct layout_levels *lev
     return build_end(&b, add_request(&b, request), ret_layout);
 }
 
-/* ---- the document: sections, rows and seats as three lists; rows name their section and how many of the seats are theirs ---- */
+/* ---- the document: sections, rows and seats as three lists; rows name their section and how many
+ * of the seats are theirs ---- */
 
-static bool add_document_rows(struct layout_builder *b, json_t *document, json_t *section, size_t *row_at)
+static bool add_document_rows(struct layout_builder *b, json_t *document, json_t *section,
+                              size_t *row_at)
 {
     json_t *rows = json_object_get(document, "rows"), *seats = json_object_get(document, "seats");
     struct slice id = text_of(section, "id");
@@ -182,19 +198,24 @@ static bool add_document_rows(struct layout_builder *b, json_t *document, json_t
 
 static bool add_document(struct layout_builder *b, json_t *document)
 {
-    static const char *const area_keys[] = {"id", "name", "first", "capacity", "priceLevel", "x", "y", "w", "h", NULL};
+    static const char *const area_keys[] = {"id", "name", "first", "capacity", "priceLevel",
+                                            "x",  "y",    "w",     "h",        NULL};
     json_t *sections = json_object_get(document, "sections");
     json_t *section;
     size_t i, row_at = 0;
 
-    json_array_foreach (sections, i, section) {
-        if (!build_section(b, text_of(section, "id"), text_of(section, "name")) || !add_document_rows(b, document, section, &row_at))
+    json_array_foreach(sections, i, section)
+    {
+        if (!build_section(b, text_of(section, "id"), text_of(section, "name")) ||
+            !add_document_rows(b, document, section, &row_at))
             return false;
     }
-    return b->l->seated_count == json_array_size(json_object_get(document, "seats")) && add_areas(b, json_object_get(document, "areas"), area_keys);
+    return b->l->seated_count == json_array_size(json_object_get(document, "seats")) &&
+           add_areas(b, json_object_get(document, "areas"), area_keys);
 }
 
-enum status layout_from_document(struct slice document, const struct layout_levels *levels, struct layout **ret_layout)
+enum status layout_from_document(struct slice document, const struct layout_levels *levels,
+                                 struct layout **ret_layout)
 {
     char why[200];
     struct layout_builder b;

@@ -21,7 +21,7 @@
  *     G
  *    done */
 
-#define MIRROR_MS 5000  /* for one rebuild, waiting for others included */
+#define MIRROR_MS       5000 /* for one rebuild, waiting for others included */
 #define MIRROR_PAUSE_MS 25
 
 struct mirror {
@@ -50,7 +50,8 @@ struct mirror_job {
 /* Everything a mirror is made of, in one snapshot taken after mirror_begin. */
 static const struct db_statement read_truth = {
     .name = "mirror_read_truth",
-    .text = "WITH raised AS (UPDATE event SET epoch = greatest(epoch, $2::int) + 1 WHERE event_id = $1 RETURNING epoch, seat_count)"
+    .text = "WITH raised AS (UPDATE event SET epoch = greatest(epoch, $2::int) + 1 WHERE event_id "
+            "= $1 RETURNING epoch, seat_count)"
             " SELECT raised.epoch, raised.seat_count, s.state, s.versions FROM raised,"
             " (SELECT string_agg(status::text, '' ORDER BY seat) AS state,"
             " string_agg(lpad(to_hex(version), 8, '0'), '' ORDER BY seat) AS versions"
@@ -66,8 +67,10 @@ struct mirror *mirror_new(struct loop *l, struct kv *kv, struct db *db)
     m->kv = kv;
     m->db = db;
     map_init(&m->jobs);
-    script_init(&m->begin, "mirror_begin", (const char *const[SCRIPT_PARTS_MAX]){lua_common, lua_mirror_begin});
-    script_init(&m->load, "mirror_load", (const char *const[SCRIPT_PARTS_MAX]){lua_common, lua_ending, lua_mirror_load});
+    script_init(&m->begin, "mirror_begin",
+                (const char *const[SCRIPT_PARTS_MAX]){lua_common, lua_mirror_begin});
+    script_init(&m->load, "mirror_load",
+                (const char *const[SCRIPT_PARTS_MAX]){lua_common, lua_ending, lua_mirror_load});
     return m;
 }
 
@@ -172,13 +175,17 @@ static void load(struct mirror_job *job, const struct db_result *r)
     uint8_t *versions = mem_alloc(count * 4 + 1);
     enum status status = STATUS_INTERNAL;
 
-    if (state.len == count && hex.len == 8 * count && hex_decode(hex, versions, 4 * count) == (long)(4 * count)) {
-        struct slice args[] = {slice_str(m->kv->run_id), slice_str(job->token), db_value(r, 0, 0), state, slice_of(versions, 4 * count)};
+    if (state.len == count && hex.len == 8 * count &&
+        hex_decode(hex, versions, 4 * count) == (long)(4 * count)) {
+        struct slice args[] = {slice_str(m->kv->run_id), slice_str(job->token), db_value(r, 0, 0),
+                               state, slice_of(versions, 4 * count)};
 
         job->kv.cb = load_cb;
-        status = kv_eval(m->kv, &job->kv, &m->load.kv, &key, 1, args, array_len(args), left_ms(job));
+        status =
+            kv_eval(m->kv, &job->kv, &m->load.kv, &key, 1, args, array_len(args), left_ms(job));
     } else {
-        log_error("mirror", "the seats in PostgreSQL are not complete", log_u64("event", job->event_id), log_u64("seats", state.len));
+        log_error("mirror", "the seats in PostgreSQL are not complete",
+                  log_u64("event", job->event_id), log_u64("seats", state.len));
     }
     mem_free(versions);
     if (status != STATUS_OK)
@@ -234,7 +241,8 @@ static void begin(struct mirror_job *job)
     args[2] = slice_str(job->force ? "1" : "0");
     job->kv.cb = begin_cb;
     if (left_ms(job) > 0)
-        status = kv_eval(m->kv, &job->kv, &m->begin.kv, &key, 1, args, array_len(args), left_ms(job));
+        status =
+            kv_eval(m->kv, &job->kv, &m->begin.kv, &key, 1, args, array_len(args), left_ms(job));
     if (status != STATUS_OK)
         finish(job, status);
 }
@@ -257,7 +265,8 @@ enum status mirror_repair(struct mirror *m, uint64_t event_id, bool force, struc
         list_init(&job->waits);
         timer_init(m->loop, &job->pause, pause_cb);
         map_put(&m->jobs, slice_str(job->id), job);
-        timer_start(&job->pause, 0, 0); /* begins in the next turn: no callback comes inside a submit */
+        timer_start(&job->pause, 0,
+                    0); /* begins in the next turn: no callback comes inside a submit */
     }
     list_push_back(&job->waits, &wait->link);
     return STATUS_OK;

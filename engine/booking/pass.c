@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 #define REFRESH_MS 3000 /* between two fetches for unknown keys */
-#define RETRY_MS 500    /* while there are no keys at all */
-#define FETCH_MS 2000
+#define RETRY_MS   500  /* while there are no keys at all */
+#define FETCH_MS   2000
 
 /* A pass that was verified: its Ed25519 signature is not looked at again. */
 struct known_pass {
@@ -60,7 +60,8 @@ static void retry_cb(struct timer *t)
     fetch_keys(container_of(t, struct passes, retry));
 }
 
-struct passes *passes_new(struct loop *l, struct http_client *client, const char *jwks_url, size_t remember)
+struct passes *passes_new(struct loop *l, struct http_client *client, const char *jwks_url,
+                          size_t remember)
 {
     struct passes *p = mem_alloc(sizeof(*p));
 
@@ -122,7 +123,8 @@ static enum status take_keys(struct passes *p)
 {
     struct jwt_keys *keys;
 
-    if (p->fetch.http_status != 200 || jwt_keys_parse(buf_slice(&p->fetch.answer), &keys) != STATUS_OK)
+    if (p->fetch.http_status != 200 ||
+        jwt_keys_parse(buf_slice(&p->fetch.answer), &keys) != STATUS_OK)
         return STATUS_PROTOCOL;
     if (p->keys)
         jwt_keys_free(p->keys);
@@ -149,7 +151,11 @@ static void fetch_cb(struct http_fetch *fetch, enum status status)
 
 static void fetch_keys(struct passes *p)
 {
-    p->fetch = (struct http_fetch){.method = HTTP_GET_, .url = p->url, .deadline_ms = FETCH_MS, .idempotent = true, .cb = fetch_cb};
+    p->fetch = (struct http_fetch){.method = HTTP_GET_,
+                                   .url = p->url,
+                                   .deadline_ms = FETCH_MS,
+                                   .idempotent = true,
+                                   .cb = fetch_cb};
     p->fetching = http_fetch_submit(p->client, &p->fetch) == STATUS_OK;
     if (!p->fetching && !p->keys)
         timer_start(&p->retry, RETRY_MS, 0);
@@ -178,7 +184,8 @@ enum status passes_refresh(struct passes *p, struct pass_wait *wait)
 static bool plain(const char *text)
 {
     for (; *text; text++) {
-        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') || *text == '-' || *text == '_' || *text == '.'))
+        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+              (*text >= '0' && *text <= '9') || *text == '-' || *text == '_' || *text == '.'))
             return false;
     }
     return true;
@@ -196,7 +203,8 @@ static void remember(struct passes *p, const uint8_t digest[32], const struct jw
     list_push_back(&p->known_list, &known->link);
 }
 
-enum pass_verdict pass_check(struct passes *p, struct slice token, uint64_t event_id, struct jwt_claims *ret_claims)
+enum pass_verdict pass_check(struct passes *p, struct slice token, uint64_t event_id,
+                             struct jwt_claims *ret_claims)
 {
     uint8_t digest[32];
     struct known_pass *known;
@@ -212,10 +220,12 @@ enum pass_verdict pass_check(struct passes *p, struct slice token, uint64_t even
     } else {
         if (!p->keys)
             return PASS_UNKNOWN;
-        status = jwt_verify(p->keys, token, 0, ret_claims); /* as of 1970: whether it has expired is asked below */
+        status = jwt_verify(p->keys, token, 0,
+                            ret_claims); /* as of 1970: whether it has expired is asked below */
         if (status == STATUS_UNAUTHORIZED)
             return PASS_UNKNOWN;
-        if (status != STATUS_OK || ret_claims->id[0] == '\0' || !plain(ret_claims->id) || !plain(ret_claims->identity))
+        if (status != STATUS_OK || ret_claims->id[0] == '\0' || !plain(ret_claims->id) ||
+            !plain(ret_claims->identity))
             return PASS_INVALID;
         remember(p, digest, ret_claims);
     }

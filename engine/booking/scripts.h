@@ -1,4 +1,5 @@
-/* Lua scripts put together from the parts they share (lua/common.lua, ending.lua, taking.lua) and their own text. */
+/* Lua scripts put together from the parts they share (lua/common.lua, ending.lua, taking.lua) and
+ * their own text. */
 #ifndef HOLDFAST_BOOKING_SCRIPTS_H
 #define HOLDFAST_BOOKING_SCRIPTS_H
 

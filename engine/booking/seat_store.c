@@ -12,7 +12,7 @@
 /*   submit -> script --NOMIRROR--> repair (mirror.h) --> script once more -> callback
  *               \--anything else----------------------------------------------^      */
 
-#define CALL_MS 3000  /* of a whole call, a rebuild included */
+#define CALL_MS   3000 /* of a whole call, a rebuild included */
 #define SCRIPT_MS 1000 /* for one answer of Redis */
 
 /* Calls of one event that wait for its mirror. */
@@ -71,7 +71,8 @@ bool hold_id_event(struct slice id, uint64_t *ret_event_id)
     uint8_t secret[16];
     struct slice event = slice_cut(&id, '.');
 
-    return id.at && event.len < 20 && id.len == BASE64URL_LEN(sizeof(secret)) && base64url_decode(id, secret, sizeof(secret)) == sizeof(secret) &&
+    return id.at && event.len < 20 && id.len == BASE64URL_LEN(sizeof(secret)) &&
+           base64url_decode(id, secret, sizeof(secret)) == sizeof(secret) &&
            (event.at[0] != '0' || event.len == 1) && slice_to_u64(event, ret_event_id);
 }
 
@@ -107,7 +108,8 @@ static enum status send_script(struct hold_call *call)
     struct seat_store *s = call->store;
     struct script_args a;
     char key[32];
-    struct slice key_slice = slice_of(key, (size_t)snprintf(key, sizeof(key), "{e%" PRIu64 "}", call->hold.event_id));
+    struct slice key_slice =
+        slice_of(key, (size_t)snprintf(key, sizeof(key), "{e%" PRIu64 "}", call->hold.event_id));
     int64_t left_ms = (call->deadline_ns - loop_mono_ns(s->loop)) / 1000000;
 
     if (left_ms <= 0)
@@ -116,7 +118,8 @@ static enum status send_script(struct hold_call *call)
     args_str(&a, s->kv->run_id);
     call->script->args(call, &a);
     call->kv.cb = script_cb;
-    return kv_eval(s->kv, &call->kv, &call->script->script.kv, &key_slice, 1, a.v, a.count, left_ms < SCRIPT_MS ? (unsigned)left_ms : SCRIPT_MS);
+    return kv_eval(s->kv, &call->kv, &call->script->script.kv, &key_slice, 1, a.v, a.count,
+                   left_ms < SCRIPT_MS ? (unsigned)left_ms : SCRIPT_MS);
 }
 
 enum status seat_store_submit(struct seat_store *s, struct hold_call *call, int script)
@@ -139,7 +142,8 @@ static void repaired_cb(struct mirror_wait *wait, enum status status)
         enum status sent = status == STATUS_OK ? send_script(call) : status;
 
         if (sent != STATUS_OK)
-            call->cb(call, sent == STATUS_NOT_FOUND || sent == STATUS_TIMEOUT ? STATUS_UNAVAILABLE : sent);
+            call->cb(call, sent == STATUS_NOT_FOUND || sent == STATUS_TIMEOUT ? STATUS_UNAVAILABLE
+                                                                              : sent);
     }
     mem_free(repair);
 }
@@ -151,7 +155,7 @@ static enum status wait_for_mirror(struct hold_call *call)
     struct repair *repair;
     enum status status;
 
-    list_for_each(it, &s->repairing) {
+    list_for_each (it, &s->repairing) {
         repair = list_entry(it, struct repair, link);
         if (repair->event_id == call->hold.event_id) {
             list_push_back(&repair->calls, &call->waiting);
@@ -186,10 +190,13 @@ static void script_cb(struct kv_request *request, enum status status, const stru
                 return;
         }
     } else if (status == STATUS_INTERNAL) {
-        log_error("seat_store", "a script failed", log_str("script", call->script->script.kv.name), log_slice("why", reply->str));
+        log_error("seat_store", "a script failed", log_str("script", call->script->script.kv.name),
+                  log_slice("why", reply->str));
     } else if (status == STATUS_OK && (reply->kind != KV_STR || !read_answer(call, reply->str))) {
-        log_error("seat_store", "a script answered what it should not", log_str("script", call->script->script.kv.name),
-                  log_slice("answer", slice_of(reply->str.at, reply->str.len < 200 ? reply->str.len : 200)));
+        log_error("seat_store", "a script answered what it should not",
+                  log_str("script", call->script->script.kv.name),
+                  log_slice("answer",
+                            slice_of(reply->str.at, reply->str.len < 200 ? reply->str.len : 200)));
         status = STATUS_PROTOCOL;
     }
     call->cb(call, status);

@@ -1,4 +1,5 @@
-/* Inside the seat store: how a call becomes arguments of its script, and how the script's answer is read. */
+/* Inside the seat store: how a call becomes arguments of its script, and how the script's answer is
+ * read. */
 #ifndef HOLDFAST_BOOKING_SEAT_STORE_INTERNAL_H
 #define HOLDFAST_BOOKING_SEAT_STORE_INTERNAL_H
 
@@ -20,7 +21,8 @@ void args_str(struct script_args *a, const char *text);
 void args_slice(struct script_args *a, struct slice s);
 void args_i64(struct script_args *a, int64_t value);
 
-/* Reads the words behind the outcome's letter and the time; false when they are not what this script answers. */
+/* Reads the words behind the outcome's letter and the time; false when they are not what this
+ * script answers. */
 typedef bool (*script_read_fn)(struct hold_call *call, char letter, struct slice words);
 
 struct seat_store_script {
@@ -30,8 +32,22 @@ struct seat_store_script {
     bool no_repair; /* NOMIRROR is the answer */
 };
 
-enum { SCRIPT_PLACE, SCRIPT_EXTEND, SCRIPT_PAY, SCRIPT_UNPAY, SCRIPT_SWAP, SCRIPT_RELEASE, SCRIPT_GET, SCRIPT_SOLD, SCRIPT_SET, SCRIPT_SWEEP,
-       SCRIPT_SESSION_READ, SCRIPT_SESSION_END, SCRIPT_STATE_READ, SCRIPT_COUNT };
+enum {
+    SCRIPT_PLACE,
+    SCRIPT_EXTEND,
+    SCRIPT_PAY,
+    SCRIPT_UNPAY,
+    SCRIPT_SWAP,
+    SCRIPT_RELEASE,
+    SCRIPT_GET,
+    SCRIPT_SOLD,
+    SCRIPT_SET,
+    SCRIPT_SWEEP,
+    SCRIPT_SESSION_READ,
+    SCRIPT_SESSION_END,
+    SCRIPT_STATE_READ,
+    SCRIPT_COUNT
+};
 
 struct seat_store {
     struct loop *loop;

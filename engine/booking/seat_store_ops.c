@@ -51,7 +51,8 @@ static void place_args(struct hold_call *call, struct script_args *a)
     put_seats(a, h->seats, h->seat_count);
 }
 
-enum status seat_store_place(struct seat_store *s, struct hold_call *call, const struct hold_terms *terms)
+enum status seat_store_place(struct seat_store *s, struct hold_call *call,
+                             const struct hold_terms *terms)
 {
     call->terms = terms;
     return seat_store_submit(s, call, SCRIPT_PLACE);
@@ -87,7 +88,8 @@ static void unpay_args(struct hold_call *call, struct script_args *a)
     args_str(a, "");
 }
 
-enum status seat_store_extend(struct seat_store *s, struct hold_call *call, const struct hold_terms *terms, int64_t extend_ms)
+enum status seat_store_extend(struct seat_store *s, struct hold_call *call,
+                              const struct hold_terms *terms, int64_t extend_ms)
 {
     call->terms = terms;
     call->number = extend_ms;
@@ -120,7 +122,8 @@ static void swap_args(struct hold_call *call, struct script_args *a)
     put_seats(a, call->remove, call->remove_count);
 }
 
-enum status seat_store_swap(struct seat_store *s, struct hold_call *call, const struct hold_terms *terms, const uint32_t *add, size_t add_count,
+enum status seat_store_swap(struct seat_store *s, struct hold_call *call,
+                            const struct hold_terms *terms, const uint32_t *add, size_t add_count,
                             const uint32_t *remove, size_t remove_count)
 {
     call->terms = terms;
@@ -172,7 +175,8 @@ static void set_args(struct hold_call *call, struct script_args *a)
     put_seats_versions(a, &call->hold);
 }
 
-enum status seat_store_set(struct seat_store *s, struct hold_call *call, enum seat_state state, const char *cause)
+enum status seat_store_set(struct seat_store *s, struct hold_call *call, enum seat_state state,
+                           const char *cause)
 {
     assert(state != SEAT_HELD);
     call->state = state;
@@ -259,19 +263,51 @@ static const struct row {
     script_read_fn read;
     bool no_repair;
 } table[SCRIPT_COUNT] = {
-    [SCRIPT_PLACE] = {"hold_place", {lua_common, lua_ending, lua_replay, lua_taking, lua_hold_place}, place_args, read_hold_answer, false},
-    [SCRIPT_EXTEND] = {"hold_extend", {lua_common, lua_replay, lua_hold_extend}, extend_args, read_hold_answer, false},
-    [SCRIPT_PAY] = {"hold_extend", {lua_common, lua_replay, lua_hold_extend}, pay_args, read_hold_answer, false},
-    [SCRIPT_UNPAY] = {"hold_extend", {lua_common, lua_replay, lua_hold_extend}, unpay_args, read_hold_answer, false},
-    [SCRIPT_SWAP] = {"hold_swap", {lua_common, lua_ending, lua_replay, lua_taking, lua_hold_swap}, swap_args, read_hold_answer, false},
-    [SCRIPT_RELEASE] = {"hold_release", {lua_common, lua_ending, lua_hold_release}, id_trace_args, read_hold_answer, false},
+    [SCRIPT_PLACE] = {"hold_place",
+                      {lua_common, lua_ending, lua_replay, lua_taking, lua_hold_place},
+                      place_args,
+                      read_hold_answer,
+                      false},
+    [SCRIPT_EXTEND] = {"hold_extend",
+                       {lua_common, lua_replay, lua_hold_extend},
+                       extend_args,
+                       read_hold_answer,
+                       false},
+    [SCRIPT_PAY] = {"hold_extend",
+                    {lua_common, lua_replay, lua_hold_extend},
+                    pay_args,
+                    read_hold_answer,
+                    false},
+    [SCRIPT_UNPAY] = {"hold_extend",
+                      {lua_common, lua_replay, lua_hold_extend},
+                      unpay_args,
+                      read_hold_answer,
+                      false},
+    [SCRIPT_SWAP] = {"hold_swap",
+                     {lua_common, lua_ending, lua_replay, lua_taking, lua_hold_swap},
+                     swap_args,
+                     read_hold_answer,
+                     false},
+    [SCRIPT_RELEASE] = {"hold_release",
+                        {lua_common, lua_ending, lua_hold_release},
+                        id_trace_args,
+                        read_hold_answer,
+                        false},
     [SCRIPT_GET] = {"hold_get", {lua_common, lua_hold_get}, id_args, read_hold_answer, false},
-    [SCRIPT_SOLD] = {"hold_sold", {lua_common, lua_ending, lua_hold_sold}, sold_args, read_hold_answer, false},
+    [SCRIPT_SOLD] =
+        {"hold_sold", {lua_common, lua_ending, lua_hold_sold}, sold_args, read_hold_answer, false},
     [SCRIPT_SET] = {"seats_set", {lua_common, lua_seats_set}, set_args, read_hold_answer, false},
-    [SCRIPT_SWEEP] = {"hold_sweep", {lua_common, lua_ending, lua_hold_sweep}, number_args, read_sweep, true},
-    [SCRIPT_SESSION_READ] = {"session_read", {lua_common, lua_session_read}, session_args, read_session, false},
-    [SCRIPT_SESSION_END] = {"session_end", {lua_common, lua_ending, lua_session_end}, session_args, read_session, false},
-    [SCRIPT_STATE_READ] = {"state_read", {lua_common, lua_state_read}, number_args, read_state, false},
+    [SCRIPT_SWEEP] =
+        {"hold_sweep", {lua_common, lua_ending, lua_hold_sweep}, number_args, read_sweep, true},
+    [SCRIPT_SESSION_READ] =
+        {"session_read", {lua_common, lua_session_read}, session_args, read_session, false},
+    [SCRIPT_SESSION_END] = {"session_end",
+                            {lua_common, lua_ending, lua_session_end},
+                            session_args,
+                            read_session,
+                            false},
+    [SCRIPT_STATE_READ] =
+        {"state_read", {lua_common, lua_state_read}, number_args, read_state, false},
 };
 
 void seat_store_scripts_init(struct seat_store *s)

@@ -1,4 +1,5 @@
-/* Reading what the scripts answer: "<letter> <now ms> <words>". Redis is ours, but an answer that does not parse is an error, not a crash. */
+/* Reading what the scripts answer: "<letter> <now ms> <words>". Redis is ours, but an answer that
+ * does not parse is an error, not a crash. */
 #include "engine/booking/seat_store_internal.h"
 
 #include "engine/base/mem.h"
@@ -26,7 +27,8 @@ static bool read_seats(struct slice text, struct hold *h)
         struct slice n = slice_cut(&pair, ':');
         uint64_t seat, version;
 
-        if (h->seat_count == HOLD_SEATS_MAX || !pair.at || !slice_to_u64(n, &seat) || !slice_to_u64(pair, &version))
+        if (h->seat_count == HOLD_SEATS_MAX || !pair.at || !slice_to_u64(n, &seat) ||
+            !slice_to_u64(pair, &version))
             return false;
         h->seats[h->seat_count] = (uint32_t)seat;
         h->versions[h->seat_count++] = (uint32_t)version;
@@ -39,9 +41,11 @@ bool read_hold_words(struct slice words, struct hold *ret_hold)
 {
     int64_t fence, paying;
 
-    if (!cut_name(&words, ret_hold->id, sizeof(ret_hold->id)) || !cut_name(&words, ret_hold->session, sizeof(ret_hold->session)) ||
-        !cut_name(&words, ret_hold->customer, sizeof(ret_hold->customer)) || !cut_i64(&words, ' ', &fence) ||
-        !cut_i64(&words, ' ', &ret_hold->expires_ms) || !cut_i64(&words, ' ', &ret_hold->cap_ms) || !cut_i64(&words, ' ', &paying))
+    if (!cut_name(&words, ret_hold->id, sizeof(ret_hold->id)) ||
+        !cut_name(&words, ret_hold->session, sizeof(ret_hold->session)) ||
+        !cut_name(&words, ret_hold->customer, sizeof(ret_hold->customer)) ||
+        !cut_i64(&words, ' ', &fence) || !cut_i64(&words, ' ', &ret_hold->expires_ms) ||
+        !cut_i64(&words, ' ', &ret_hold->cap_ms) || !cut_i64(&words, ' ', &paying))
         return false;
     ret_hold->fence = (uint64_t)fence;
     ret_hold->paying = paying != 0;
@@ -69,7 +73,8 @@ static bool read_limit(struct hold_call *call, struct slice words)
 {
     int64_t which;
 
-    if (!cut_i64(&words, ' ', &which) || which < 0 || which > HOLD_LIMIT_COOL_DOWN || !cut_i64(&words, ' ', &call->until_ms))
+    if (!cut_i64(&words, ' ', &which) || which < 0 || which > HOLD_LIMIT_COOL_DOWN ||
+        !cut_i64(&words, ' ', &call->until_ms))
         return false;
     call->limit = (enum hold_limit)which;
     return true;
@@ -81,8 +86,10 @@ static bool read_outcome(struct hold_call *call, char letter)
     static const struct {
         char letter;
         enum hold_outcome outcome;
-    } letters[] = {{'G', HOLD_GRANTED}, {'R', HOLD_REPLAYED}, {'M', HOLD_KEY_MISMATCH}, {'T', HOLD_SEATS_TAKEN}, {'L', HOLD_LIMIT}, {'E', HOLD_SESSION_ENDED},
-                   {'X', HOLD_EXPIRED}, {'N', HOLD_NOT_FOUND}, {'C', HOLD_CAP}, {'P', HOLD_PAYING}, {'Z', HOLD_EMPTY}};
+    } letters[] = {{'G', HOLD_GRANTED},     {'R', HOLD_REPLAYED},  {'M', HOLD_KEY_MISMATCH},
+                   {'T', HOLD_SEATS_TAKEN}, {'L', HOLD_LIMIT},     {'E', HOLD_SESSION_ENDED},
+                   {'X', HOLD_EXPIRED},     {'N', HOLD_NOT_FOUND}, {'C', HOLD_CAP},
+                   {'P', HOLD_PAYING},      {'Z', HOLD_EMPTY}};
 
     for (size_t i = 0; i < array_len(letters); i++) {
         if (letters[i].letter == letter) {
@@ -96,16 +103,11 @@ static bool read_outcome(struct hold_call *call, char letter)
 bool read_hold_answer(struct hold_call *call, char letter, struct slice words)
 {
     switch (letter) {
-    case 'G':
-        return !words.at || read_hold_words(words, &call->hold);
-    case 'R':
-        return read_hold_words(words, &call->hold);
-    case 'T':
-        return read_refused(call, words);
-    case 'L':
-        return read_limit(call, words);
-    default:
-        return true;
+    case 'G': return !words.at || read_hold_words(words, &call->hold);
+    case 'R': return read_hold_words(words, &call->hold);
+    case 'T': return read_refused(call, words);
+    case 'L': return read_limit(call, words);
+    default: return true;
     }
 }
 
@@ -156,7 +158,8 @@ bool read_answer(struct hold_call *call, struct slice text)
 {
     struct slice letter = slice_cut(&text, ' ');
 
-    if (letter.len != 1 || !read_outcome(call, letter.at[0]) || !cut_i64(&text, ' ', &call->server_ms))
+    if (letter.len != 1 || !read_outcome(call, letter.at[0]) ||
+        !cut_i64(&text, ' ', &call->server_ms))
         return false;
     return call->script->read(call, letter.at[0], text);
 }

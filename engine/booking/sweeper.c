@@ -5,14 +5,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Nobody waits for the sweeper: the seats of a hold past its time are taken over by whoever asks for them (lua/taking.lua). It makes them look free, too. */
+/* Nobody waits for the sweeper: the seats of a hold past its time are taken over by whoever asks
+ * for them (lua/taking.lua). It makes them look free, too. */
 #define SWEEP_MS 500
-#define SWEEP_HOLDS 256 /* ended by one script call: about 4 ms of Redis; when there are as many, the next call follows at once */
-#define SWEEP_CALLS 8   /* events swept at the same time */
-#define EVENTS_MS 5000  /* between two readings of which events there are */
-#define TELL_MS 1000
+#define SWEEP_HOLDS                                                                                \
+    256 /* ended by one script call: about 4 ms of Redis; when there are as many, the next call    \
+           follows at once */
+#define SWEEP_CALLS 8    /* events swept at the same time */
+#define EVENTS_MS   5000 /* between two readings of which events there are */
+#define TELL_MS     1000
 #define TELL_EVENTS 64 /* told of in one tick, the others in the next ones */
-#define REQUEST_MS 1000
+#define REQUEST_MS  1000
 
 /* An event that is known to the sweeper. */
 struct swept_event {
@@ -54,12 +57,14 @@ struct sweeper {
 
 static const struct db_statement read_events = {
     .name = "sweeper_events",
-    .text = "SELECT event_id, has_queue AND sale_state = 'on_sale' FROM event ORDER BY event_id DESC LIMIT 10000",
+    .text = "SELECT event_id, has_queue AND sale_state = 'on_sale' FROM event ORDER BY event_id "
+            "DESC LIMIT 10000",
     .params = 0,
     .read_only = true,
 };
 
-static void events_cb(struct db_request *request, enum status status, const struct db_result *result)
+static void events_cb(struct db_request *request, enum status status,
+                      const struct db_result *result)
 {
     struct sweeper *s = container_of(request, struct sweeper, db);
 
@@ -70,12 +75,14 @@ static void events_cb(struct db_request *request, enum status status, const stru
     s->events = mem_resize(s->events, (result->rows + 1) * sizeof(*s->events));
     s->event_count = result->rows;
     for (size_t i = 0; i < result->rows; i++)
-        s->events[i] = (struct swept_event){.id = (uint64_t)db_i64(result, i, 0), .has_queue = db_bool(result, i, 1)};
+        s->events[i] = (struct swept_event){.id = (uint64_t)db_i64(result, i, 0),
+                                            .has_queue = db_bool(result, i, 1)};
 }
 
 static void read_events_again(struct sweeper *s)
 {
-    if (s->reading || (s->read_ns && loop_mono_ns(s->engine->loop) - s->read_ns < EVENTS_MS * 1000000LL))
+    if (s->reading ||
+        (s->read_ns && loop_mono_ns(s->engine->loop) - s->read_ns < EVENTS_MS * 1000000LL))
         return;
     s->db.cb = events_cb;
     s->reading = db_query(s->engine->db, &s->db, &read_events, NULL, REQUEST_MS) == STATUS_OK;
@@ -143,7 +150,8 @@ static void told_cb(struct kv_request *request, enum status status, const struct
 }
 
 /* "left,lowest price,highest price,currency" of the free seats */
-static size_t seats_left_text(const struct event *event, const struct view *v, char *ret_text, size_t size)
+static size_t seats_left_text(const struct event *event, const struct view *v, char *ret_text,
+                              size_t size)
 {
     int64_t low = 0, high = 0;
     bool any = false;
@@ -158,7 +166,8 @@ static size_t seats_left_text(const struct event *event, const struct view *v, c
         high = !any || price > high ? price : high;
         any = true;
     }
-    return (size_t)snprintf(ret_text, size, "%u,%" PRId64 ",%" PRId64 ",%s", v->counts[SEAT_FREE], low, high, event->currency);
+    return (size_t)snprintf(ret_text, size, "%u,%" PRId64 ",%" PRId64 ",%s", v->counts[SEAT_FREE],
+                            low, high, event->currency);
 }
 
 static void put_seats_left(struct tell *t, struct view *v)
@@ -171,7 +180,8 @@ static void put_seats_left(struct tell *t, struct view *v)
     t->busy = false;
     if (!event || t->sweeper->stopped || v->told_rev == v->rev)
         return;
-    args[1] = slice_of(key, (size_t)snprintf(key, sizeof(key), "{e%" PRIu64 "}:q:seatsleft", t->id));
+    args[1] =
+        slice_of(key, (size_t)snprintf(key, sizeof(key), "{e%" PRIu64 "}:q:seatsleft", t->id));
     args[2] = slice_of(text, seats_left_text(event, v, text, sizeof(text)));
     t->kv.cb = told_cb;
     t->busy = kv_command(e->kv, &t->kv, args, 3, REQUEST_MS) == STATUS_OK;

@@ -255,7 +255,8 @@ struct view_body *view_json(struct view *v)
     return v->json;
 }
 
-/* The snapshot frame of the seatmap stream: u8 0x01, u8 flags, u16 0, u32 seats, u64 rev, two bits a seat, lowest seat in the lowest bits. */
+/* The snapshot frame of the seatmap stream: u8 0x01, u8 flags, u16 0, u32 seats, u64 rev, two bits
+ * a seat, lowest seat in the lowest bits. */
 struct view_body *view_frame(struct view *v)
 {
     size_t packed = (v->seat_count + 3) / 4;

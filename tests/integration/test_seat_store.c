@@ -1,5 +1,6 @@
-/* The booking core's scripts against a real Redis, with the mirror built from a real PostgreSQL. What they promise: all or nothing, one revision and one record a
- * change, limits and keys in the same step, nothing sellable lost, nothing given twice. */
+/* The booking core's scripts against a real Redis, with the mirror built from a real PostgreSQL.
+ * What they promise: all or nothing, one revision and one record a change, limits and keys in the
+ * same step, nothing sellable lost, nothing given twice. */
 #include "engine/booking/mirror.h"
 #include "engine/booking/seat_store.h"
 #include "engine/store/db_pq.h"
@@ -44,7 +45,9 @@ static void setup(void)
     redis = servers_redis_start();
     loop_init(&loop, &clock_system);
     kv = kv_redis_new(&loop, &(struct kv_redis_options){.address = redis->address});
-    db = db_pq_new(&loop, &(struct db_pq_options){.conninfo = postgres->address, .connections = 2, .application = "test"});
+    db = db_pq_new(&loop, &(struct db_pq_options){.conninfo = postgres->address,
+                                                  .connections = 2,
+                                                  .application = "test"});
     store = seat_store_new(&loop, kv, db);
     LOOP_UNTIL(&loop, kv_ready(kv, NULL) && db_ready(db, NULL), 10000);
 }
@@ -71,7 +74,11 @@ static void wait_for(struct call *c, enum status submitted)
 /* What most holds of these tests are given under. */
 static struct hold_terms terms(void)
 {
-    return (struct hold_terms){.ttl_ms = 60000, .cap_ms = 120000, .max_seats = 8, .max_holds = 3, .session_expires_ms = clock_wall_ms(&clock_system) + 600000};
+    return (struct hold_terms){.ttl_ms = 60000,
+                               .cap_ms = 120000,
+                               .max_seats = 8,
+                               .max_holds = 3,
+                               .session_expires_ms = clock_wall_ms(&clock_system) + 600000};
 }
 
 static void name(struct hold_call *call, const char *id, const char *session)
@@ -82,7 +89,8 @@ static void name(struct hold_call *call, const char *id, const char *session)
     snprintf(call->hold.session, sizeof(call->hold.session), "%s", session);
 }
 
-static void place_with(struct call *c, const struct hold_terms *t, const char *id, const char *session, size_t count, const uint32_t *seats)
+static void place_with(struct call *c, const struct hold_terms *t, const char *id,
+                       const char *session, size_t count, const uint32_t *seats)
 {
     *c = (struct call){.calls = 0};
     name(&c->call, id, session);
@@ -99,7 +107,9 @@ static void place_with(struct call *c, const struct hold_terms *t, const char *i
     } while (0)
 
 /* The outcome of a call that needs nothing but its hold's name. */
-static enum hold_outcome simple(struct call *c, enum status (*submit)(struct seat_store *, struct hold_call *), const char *id, const char *session)
+static enum hold_outcome simple(struct call *c,
+                                enum status (*submit)(struct seat_store *, struct hold_call *),
+                                const char *id, const char *session)
 {
     *c = (struct call){.calls = 0};
     name(&c->call, id, session);
@@ -158,7 +168,8 @@ static void assert_counts(int free_count, int held, int sold, int blocked)
     cr_assert_eq(counts[3], blocked, "blocked: %s", states());
 }
 
-/* Promise I4 and the change log: replaying every record gives the state string, and the revisions have no gap. */
+/* Promise I4 and the change log: replaying every record gives the state string, and the revisions
+ * have no gap. */
 static void assert_log_tells_the_state(uint64_t first_rev)
 {
     char replayed[SEATS + 1], text[20000];
@@ -257,7 +268,8 @@ Test(seat_store, another_sessions_hold_does_not_exist)
     cr_assert_eq(simple(&c, seat_store_release, "1.a", "s2"), HOLD_NOT_FOUND);
     assert_counts(99, 1, 0, 0);
     cr_assert_eq(simple(&c, seat_store_release, "1.a", "s1"), HOLD_GRANTED);
-    cr_assert_eq(simple(&c, seat_store_release, "1.a", "s1"), HOLD_GRANTED, "again is as good as once");
+    cr_assert_eq(simple(&c, seat_store_release, "1.a", "s1"), HOLD_GRANTED,
+                 "again is as good as once");
     cr_assert_eq(get(&c, "1.a", "s1"), HOLD_NOT_FOUND);
     assert_counts(100, 0, 0, 0);
     assert_log_tells_the_state((2ull << 40) + 1);
@@ -302,7 +314,8 @@ Test(seat_store, a_second_hold_keeps_the_first)
     teardown();
 }
 
-static void place_keyed(struct call *c, const char *id, const char *session, const char *key, char fingerprint, uint32_t seat)
+static void place_keyed(struct call *c, const char *id, const char *session, const char *key,
+                        char fingerprint, uint32_t seat)
 {
     struct hold_terms t = terms();
 
@@ -311,7 +324,8 @@ static void place_keyed(struct call *c, const char *id, const char *session, con
     place_with(c, &t, id, session, 1, &seat);
 }
 
-/* Faults seen in running systems: same key with other content replayed as success; replay unreachable because something else is looked at before the key. */
+/* Faults seen in running systems: same key with other content replayed as success; replay
+ * unreachable because something else is looked at before the key. */
 Test(seat_store, an_answered_key_is_replayed_before_anything_else)
 {
     struct call c;
@@ -339,7 +353,8 @@ Test(seat_store, an_answered_key_is_replayed_before_anything_else)
 
 /* ---- time ---- */
 
-static void place_short(struct call *c, const char *id, const char *session, uint32_t first, size_t count)
+static void place_short(struct call *c, const char *id, const char *session, uint32_t first,
+                        size_t count)
 {
     struct hold_terms t = terms();
     uint32_t seats[8];
@@ -475,7 +490,8 @@ Test(seat_store, payment_extends_once_and_stops_changes)
 
 /* ---- changes ---- */
 
-static enum hold_outcome swap(struct call *c, const char *id, const char *session, size_t adds, const uint32_t *add, size_t removes, const uint32_t *remove)
+static enum hold_outcome swap(struct call *c, const char *id, const char *session, size_t adds,
+                              const uint32_t *add, size_t removes, const uint32_t *remove)
 {
     struct hold_terms t = terms();
 
@@ -501,7 +517,8 @@ Test(seat_store, seats_are_swapped_in_one_step)
     cr_assert_eq(swap(&c, "1.a", "s1", 2, taken, 1, one), HOLD_SEATS_TAKEN);
     get(&c, "1.a", "s1");
     cr_assert_eq(c.call.hold.seat_count, 3, "a refused swap leaves the hold as it was");
-    cr_assert_eq(swap(&c, "1.a", "s1", 0, NULL, 1, two), HOLD_EMPTY, "seat 1 is not in the hold any more");
+    cr_assert_eq(swap(&c, "1.a", "s1", 0, NULL, 1, two), HOLD_EMPTY,
+                 "seat 1 is not in the hold any more");
     cr_assert_str_eq(server_redis(redis, "HGET {e1}:sess:s1 seats"), "3");
     assert_counts(96, 4, 0, 0);
     assert_log_tells_the_state((2ull << 40) + 1);
@@ -519,7 +536,8 @@ Test(seat_store, a_swap_respects_the_limit)
     cr_assert_eq(swap(&c, "1.a", "s1", 7, more, 2, out), HOLD_GRANTED);
     cr_assert_eq(swap(&c, "1.a", "s1", 0, NULL, 7, more), HOLD_EMPTY);
     PLACE(&c, "1.b", "", 40, 41);
-    cr_assert_eq(swap(&c, "1.b", "", 7, (const uint32_t[]){50, 51, 52, 53, 54, 55, 56}, 0, NULL), HOLD_LIMIT, "without a session the hold is the measure");
+    cr_assert_eq(swap(&c, "1.b", "", 7, (const uint32_t[]){50, 51, 52, 53, 54, 55, 56}, 0, NULL),
+                 HOLD_LIMIT, "without a session the hold is the measure");
     teardown();
 }
 
@@ -541,7 +559,8 @@ Test(seat_store, a_sale_ends_hold_and_session_and_repeating_it_changes_nothing)
     assert_counts(98, 0, 2, 0);
     cr_assert_str_eq(server_redis(redis, "HGET {e1}:sess:s1 state"), "booked");
     cr_assert_str_eq(server_redis(redis, "ZCARD {e1}:q:active"), "0");
-    cr_assert_eq(get(&c, "1.b", "s1"), HOLD_NOT_FOUND, "the other hold of a spent session goes back on sale");
+    cr_assert_eq(get(&c, "1.b", "s1"), HOLD_NOT_FOUND,
+                 "the other hold of a spent session goes back on sale");
     sell(&c, &sold);
     cr_assert_eq(rev(), after);
     cr_assert_eq(get(&c, "1.a", "s1"), HOLD_EXPIRED);
@@ -551,7 +570,8 @@ Test(seat_store, a_sale_ends_hold_and_session_and_repeating_it_changes_nothing)
     teardown();
 }
 
-/* The relay marks a sale from its outbox row long after: the hold had expired, the seat was held by another. */
+/* The relay marks a sale from its outbox row long after: the hold had expired, the seat was held by
+ * another. */
 Test(seat_store, a_late_mark_wins_over_a_later_hold)
 {
     struct call c;
@@ -571,7 +591,8 @@ Test(seat_store, a_late_mark_wins_over_a_later_hold)
     teardown();
 }
 
-static void set(struct call *c, enum seat_state state, const char *cause, uint32_t seat, uint32_t version)
+static void set(struct call *c, enum seat_state state, const char *cause, uint32_t seat,
+                uint32_t version)
 {
     *c = (struct call){.calls = 0};
     name(&c->call, "", "");
@@ -612,7 +633,8 @@ Test(seat_store, a_refunded_seat_is_sellable_at_once)
 
 /* ---- areas ---- */
 
-static enum hold_outcome place_area(struct call *c, const char *id, uint32_t quantity, uint32_t hint)
+static enum hold_outcome place_area(struct call *c, const char *id, uint32_t quantity,
+                                    uint32_t hint)
 {
     struct hold_terms t = terms();
 
@@ -660,9 +682,13 @@ static void session_called(struct session_call *call, enum status status)
         memcpy(r->first, call->holds[0].id, sizeof(r->first));
 }
 
-static enum hold_outcome session(struct session_result *r, enum status (*submit)(struct seat_store *, struct session_call *), const char *id)
+static enum hold_outcome session(struct session_result *r,
+                                 enum status (*submit)(struct seat_store *, struct session_call *),
+                                 const char *id)
 {
-    *r = (struct session_result){.call = {.cb = session_called, .event_id = SALE_EVENT, .expires_ms = clock_wall_ms(&clock_system) + 600000}};
+    *r = (struct session_result){.call = {.cb = session_called,
+                                          .event_id = SALE_EVENT,
+                                          .expires_ms = clock_wall_ms(&clock_system) + 600000}};
     snprintf(r->call.session, sizeof(r->call.session), "%s", id);
     cr_assert_eq(submit(store, &r->call), STATUS_OK);
     LOOP_UNTIL(&loop, r->calls == 1, 5000);
@@ -822,7 +848,8 @@ Test(seat_store, a_superseded_rebuild_is_refused)
     server_redis(redis, "SET {e1}:rebuild somebody-elses PX 300");
     cr_assert_eq(mirror_repair(seat_store_mirror(store), SALE_EVENT, false, &r.wait), STATUS_OK);
     LOOP_UNTIL(&loop, r.calls == 1, 5000);
-    cr_assert_eq(r.status, STATUS_OK, "whoever waits for another's rebuild takes over when that one died");
+    cr_assert_eq(r.status, STATUS_OK,
+                 "whoever waits for another's rebuild takes over when that one died");
     cr_assert_eq(get(&c, "1.a", ""), HOLD_GRANTED);
     teardown();
 }
@@ -831,8 +858,18 @@ Test(seat_store, a_superseded_rebuild_is_refused)
 
 Test(seat_store, a_hold_id_names_its_event)
 {
-    static const char *const bad[] = {"", ".", "1", "1.", ".AAAAAAAAAAAAAAAAAAAAAA", "01.AAAAAAAAAAAAAAAAAAAAAA", "1.AAAAAAAAAAAAAAAAAAAAA", "1.AAAAAAAAAAAAAAAAAAAAAAA",
-                                      "1.AAAAAAAAAAAAAAAAAAAAA=", "x.AAAAAAAAAAAAAAAAAAAAAA", "99999999999999999999999.AAAAAAAAAAAAAAAAAAAAAA", "-1.AAAAAAAAAAAAAAAAAAAAAA"};
+    static const char *const bad[] = {"",
+                                      ".",
+                                      "1",
+                                      "1.",
+                                      ".AAAAAAAAAAAAAAAAAAAAAA",
+                                      "01.AAAAAAAAAAAAAAAAAAAAAA",
+                                      "1.AAAAAAAAAAAAAAAAAAAAA",
+                                      "1.AAAAAAAAAAAAAAAAAAAAAAA",
+                                      "1.AAAAAAAAAAAAAAAAAAAAA=",
+                                      "x.AAAAAAAAAAAAAAAAAAAAAA",
+                                      "99999999999999999999999.AAAAAAAAAAAAAAAAAAAAAA",
+                                      "-1.AAAAAAAAAAAAAAAAAAAAAA"};
     char id[HOLD_ID_SIZE], other[HOLD_ID_SIZE];
     uint64_t event = 0;
 

@@ -7,8 +7,9 @@
 
 TestSuite(best_available, .fini = assert_no_leaks);
 
-/* A hall drawn as text: one string a row, front row first, all in section A. '.' free, 'x' taken; in `kinds` at the same place: ' ' ordinary, 'w' wheelchair, 'c' companion,
- * 'r' restricted view, '|' an aisle follows, 's' silver. */
+/* A hall drawn as text: one string a row, front row first, all in section A. '.' free, 'x' taken;
+ * in `kinds` at the same place: ' ' ordinary, 'w' wheelchair, 'c' companion, 'r' restricted view,
+ * '|' an aisle follows, 's' silver. */
 struct hall {
     struct layout layout;
     struct layout_row rows[8];
@@ -26,17 +27,30 @@ static void draw(struct hall *h, size_t rows, const char *const *taken, const ch
 
     memset(h, 0, sizeof(*h));
     for (size_t r = 0; r < rows; r++) {
-        h->rows[r] = (struct layout_row){.rank = (uint32_t)r, .first = n, .count = (uint32_t)strlen(taken[r])};
+        h->rows[r] = (struct layout_row){
+            .rank = (uint32_t)r, .first = n, .count = (uint32_t)strlen(taken[r])};
         for (size_t i = 0; taken[r][i]; i++, n++) {
             char kind = kinds ? kinds[r][i] : ' ';
 
             h->states[n] = taken[r][i] == '.' ? '0' : '2';
-            h->seats[n] = (struct layout_seat){.x = (float)i, .y = (float)r, .row = (uint32_t)r, .level = kind == 's'};
-            h->seats[n].flags = kind == 'w' ? SEAT_ACCESSIBLE : kind == 'c' ? SEAT_COMPANION : kind == 'r' ? SEAT_RESTRICTED : kind == '|' ? SEAT_AISLE : 0;
+            h->seats[n] = (struct layout_seat){
+                .x = (float)i, .y = (float)r, .row = (uint32_t)r, .level = kind == 's'};
+            h->seats[n].flags = kind == 'w'   ? SEAT_ACCESSIBLE
+                                : kind == 'c' ? SEAT_COMPANION
+                                : kind == 'r' ? SEAT_RESTRICTED
+                                : kind == '|' ? SEAT_AISLE
+                                              : 0;
         }
     }
-    h->layout = (struct layout){.seat_count = n, .seated_count = n, .section_count = 1, .row_count = rows, .sections = h->sections, .rows = h->rows, .seats = h->seats};
-    h->view = (struct view){.seat_count = n, .seats = h->states, .guess = h->guess, .picked = h->picked};
+    h->layout = (struct layout){.seat_count = n,
+                                .seated_count = n,
+                                .section_count = 1,
+                                .row_count = rows,
+                                .sections = h->sections,
+                                .rows = h->rows,
+                                .seats = h->seats};
+    h->view =
+        (struct view){.seat_count = n, .seats = h->states, .guess = h->guess, .picked = h->picked};
     rng_seed(&h->rng, 1);
 }
 
@@ -101,7 +115,8 @@ Test(best_available, the_accessible_pool_is_not_raided)
     cr_assert_eq(first_of(&h, want(1)) / 4, 1);
     cr_assert_eq(first_of(&h, accessible), 0);
     draw(&h, 1, (const char *const[]){"...."}, NULL);
-    cr_assert_eq(first_of(&h, accessible), -1, "who asks for a wheelchair place gets one or nothing");
+    cr_assert_eq(first_of(&h, accessible), -1,
+                 "who asks for a wheelchair place gets one or nothing");
 }
 
 Test(best_available, takes_no_more_wheelchair_places_than_needed)
@@ -179,7 +194,8 @@ Test(best_available, a_substitute_is_near_and_of_the_same_price)
     const uint32_t wanted[] = {2, 3}, beyond[] = {400};
     uint32_t seats[HOLD_SEATS_MAX];
 
-    draw(&h, 3, (const char *const[]){"xxxx....", "........", "........"}, (const char *const[]){"        ", "ssssssss", "        "});
+    draw(&h, 3, (const char *const[]){"xxxx....", "........", "........"},
+         (const char *const[]){"        ", "ssssssss", "        "});
     cr_assert(best_alternative(&h.layout, &h.view, wanted, 2, &h.rng, seats));
     cr_assert(seats[0] == 4 || seats[0] / 8 == 2, "%u", seats[0]);
     cr_assert_not(best_alternative(&h.layout, &h.view, beyond, 1, &h.rng, seats));

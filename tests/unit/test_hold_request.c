@@ -51,7 +51,10 @@ Test(hold_request, best_available_and_area)
 {
     struct hold_wish w;
 
-    cr_assert_eq(wish("{\"bestAvailable\":{\"quantity\":3,\"priceLevel\":\"gold\",\"section\":\"A\",\"accessible\":true}}", &w), STATUS_OK);
+    cr_assert_eq(wish("{\"bestAvailable\":{\"quantity\":3,\"priceLevel\":\"gold\",\"section\":"
+                      "\"A\",\"accessible\":true}}",
+                      &w),
+                 STATUS_OK);
     cr_assert_eq(w.kind, HOLD_BEST_AVAILABLE);
     cr_assert_eq(w.quantity, 3);
     cr_assert_str_eq(w.level, "gold");

@@ -22,10 +22,12 @@ static enum status from_text(const char *text, struct layout **ret_layout, char 
 }
 
 #define HALL                                                                                       \
-    "{\"sections\":[{\"id\":\"A\",\"name\":\"Block A\",\"rows\":[{\"name\":\"1\",\"seats\":["       \
-    "{\"label\":\"A-1-1\",\"x\":1.5,\"y\":-2,\"priceLevel\":\"gold\",\"flags\":[\"accessible\",\"aisle\"]}," \
-    "{\"label\":\"A-1-2\",\"x\":2.504,\"y\":-2,\"priceLevel\":\"silver\"}]}]}],"                     \
-    "\"areas\":[{\"id\":\"floor\",\"name\":\"Standing\",\"capacity\":3,\"priceLevel\":\"bronze\",\"x\":0,\"y\":0,\"w\":3,\"h\":3}]}"
+    "{\"sections\":[{\"id\":\"A\",\"name\":\"Block A\",\"rows\":[{\"name\":\"1\",\"seats\":["      \
+    "{\"label\":\"A-1-1\",\"x\":1.5,\"y\":-2,\"priceLevel\":\"gold\",\"flags\":[\"accessible\","   \
+    "\"aisle\"]},"                                                                                 \
+    "{\"label\":\"A-1-2\",\"x\":2.504,\"y\":-2,\"priceLevel\":\"silver\"}]}]}],"                   \
+    "\"areas\":[{\"id\":\"floor\",\"name\":\"Standing\",\"capacity\":3,\"priceLevel\":\"bronze\"," \
+    "\"x\":0,\"y\":0,\"w\":3,\"h\":3}]}"
 
 Test(layout, numbers_rows_first_then_areas)
 {
@@ -69,7 +71,8 @@ Test(layout, the_document_reads_back_as_itself)
     write(again, &second, hash_again);
     cr_assert(slice_eq(buf_slice(&first), buf_slice(&second)));
     cr_assert_str_eq(hash, hash_again);
-    cr_assert_not_null(strstr(first.at, "\"x\":2.5,"), "hundredths of a seat's width: %.*s", (int)first.len, first.at);
+    cr_assert_not_null(strstr(first.at, "\"x\":2.5,"), "hundredths of a seat's width: %.*s",
+                       (int)first.len, first.at);
     buf_free(&first);
     buf_free(&second);
     layout_free(l);
@@ -106,7 +109,8 @@ Test(layout, seats_of_an_arena_do_not_touch)
         for (uint32_t b = a + 1; b < l->seat_count; b++) {
             float dx = l->seats[a].x - l->seats[b].x, dy = l->seats[a].y - l->seats[b].y;
 
-            cr_assert_gt(dx * dx + dy * dy, 0.8f, "%s and %s", l->seats[a].label, l->seats[b].label);
+            cr_assert_gt(dx * dx + dy * dy, 0.8f, "%s and %s", l->seats[a].label,
+                         l->seats[b].label);
         }
     }
     layout_free(l);
@@ -122,19 +126,39 @@ Test(layout, refuses_what_is_not_a_layout)
         {"{\"sections\":1}", "sections must be"},
         {"{\"sections\":[],\"more\":1}", "more"},
         {"{\"sections\":[{\"id\":\"A B\",\"name\":\"x\",\"rows\":[]}]}", "id must be"},
-        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[]},{\"id\":\"A\",\"name\":\"x\",\"rows\":[]}]}", "twice"},
-        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[]}]}]}", "at least one"},
-        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{\"label\":\"a\",\"x\":\"1\",\"y\":1,\"priceLevel\":\"gold\"}]}]}]}", "x and y"},
-        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{\"label\":\"a\",\"x\":1e300,\"y\":1,\"priceLevel\":\"gold\"}]}]}]}", "within"},
-        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{\"label\":\"a\",\"x\":1,\"y\":1,\"priceLevel\":\"tin\"}]}]}]}", "tin"},
-        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{\"label\":\"a\",\"x\":1,\"y\":1,\"priceLevel\":\"gold\",\"flags\":[\"best\"]}]}]}]}", "flags"},
-        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{\"label\":\"a\",\"x\":1,\"y\":1,\"priceLevel\":\"gold\"},"
+        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[]},{\"id\":\"A\",\"name\":\"x\","
+         "\"rows\":[]}]}",
+         "twice"},
+        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[]}]}]}",
+         "at least one"},
+        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{"
+         "\"label\":\"a\",\"x\":\"1\",\"y\":1,\"priceLevel\":\"gold\"}]}]}]}",
+         "x and y"},
+        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{"
+         "\"label\":\"a\",\"x\":1e300,\"y\":1,\"priceLevel\":\"gold\"}]}]}]}",
+         "within"},
+        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{"
+         "\"label\":\"a\",\"x\":1,\"y\":1,\"priceLevel\":\"tin\"}]}]}]}",
+         "tin"},
+        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{"
+         "\"label\":\"a\",\"x\":1,\"y\":1,\"priceLevel\":\"gold\",\"flags\":[\"best\"]}]}]}]}",
+         "flags"},
+        {"{\"sections\":[{\"id\":\"A\",\"name\":\"x\",\"rows\":[{\"name\":\"1\",\"seats\":[{"
+         "\"label\":\"a\",\"x\":1,\"y\":1,\"priceLevel\":\"gold\"},"
          "{\"label\":\"a\",\"x\":2,\"y\":1,\"priceLevel\":\"gold\"}]}]}]}",
          "twice"},
-        {"{\"areas\":[{\"id\":\"f\",\"name\":\"F\",\"capacity\":0,\"priceLevel\":\"gold\",\"x\":0,\"y\":0,\"w\":1,\"h\":1}]}", "capacity"},
-        {"{\"areas\":[{\"id\":\"f\",\"name\":\"F\",\"capacity\":500001,\"priceLevel\":\"gold\",\"x\":0,\"y\":0,\"w\":1,\"h\":1}]}", "capacity"},
-        {"{\"areas\":[{\"id\":\"f\",\"name\":\"F\",\"capacity\":4294967297,\"priceLevel\":\"gold\",\"x\":0,\"y\":0,\"w\":1,\"h\":1}]}", "capacity"},
-        {"{\"areas\":[{\"id\":\"f\",\"name\":\"F\",\"capacity\":2,\"first\":7,\"priceLevel\":\"gold\",\"x\":0,\"y\":0,\"w\":1,\"h\":1}]}", "first"},
+        {"{\"areas\":[{\"id\":\"f\",\"name\":\"F\",\"capacity\":0,\"priceLevel\":\"gold\",\"x\":0,"
+         "\"y\":0,\"w\":1,\"h\":1}]}",
+         "capacity"},
+        {"{\"areas\":[{\"id\":\"f\",\"name\":\"F\",\"capacity\":500001,\"priceLevel\":\"gold\","
+         "\"x\":0,\"y\":0,\"w\":1,\"h\":1}]}",
+         "capacity"},
+        {"{\"areas\":[{\"id\":\"f\",\"name\":\"F\",\"capacity\":4294967297,\"priceLevel\":\"gold\","
+         "\"x\":0,\"y\":0,\"w\":1,\"h\":1}]}",
+         "capacity"},
+        {"{\"areas\":[{\"id\":\"f\",\"name\":\"F\",\"capacity\":2,\"first\":7,\"priceLevel\":"
+         "\"gold\",\"x\":0,\"y\":0,\"w\":1,\"h\":1}]}",
+         "first"},
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -149,23 +173,30 @@ Test(layout, refuses_what_is_not_a_layout)
 Test(layout, refuses_documents_that_contradict_themselves)
 {
     static const char *const bad[] = {
-        "", "[]", "{}",
-        "{\"sections\":[{\"id\":\"A\",\"name\":\"A\"}],\"rows\":[{\"section\":\"A\",\"name\":\"1\",\"count\":2}],\"seats\":[],\"areas\":[]}",
-        "{\"sections\":[],\"rows\":[],\"seats\":[{\"label\":\"a\",\"x\":1,\"y\":1,\"priceLevel\":\"gold\"}],\"areas\":[]}",
+        "",
+        "[]",
+        "{}",
+        "{\"sections\":[{\"id\":\"A\",\"name\":\"A\"}],\"rows\":[{\"section\":\"A\",\"name\":\"1\","
+        "\"count\":2}],\"seats\":[],\"areas\":[]}",
+        "{\"sections\":[],\"rows\":[],\"seats\":[{\"label\":\"a\",\"x\":1,\"y\":1,\"priceLevel\":"
+        "\"gold\"}],\"areas\":[]}",
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct layout *l;
 
-        cr_assert_eq(layout_from_document(slice_str(bad[i]), &levels, &l), STATUS_MALFORMED, "%s", bad[i]);
+        cr_assert_eq(layout_from_document(slice_str(bad[i]), &levels, &l), STATUS_MALFORMED, "%s",
+                     bad[i]);
     }
 }
 
 /* ---- the box office's form ---- */
 
 #define FORM                                                                                       \
-    "\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\",\"latitude\":48.1},\"startsAt\":\"2027-01-01T20:00:00Z\",\"currency\":\"EUR\",\"queue\":true," \
-    "\"priceLevels\":[{\"id\":\"gold\",\"name\":\"Gold\",\"amount\":1},{\"id\":\"silver\",\"name\":\"S\",\"amount\":2},{\"id\":\"bronze\",\"name\":\"B\",\"amount\":3}]"
+    "\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\",\"latitude\":48.1},\"startsAt\":"     \
+    "\"2027-01-01T20:00:00Z\",\"currency\":\"EUR\",\"queue\":true,"                                \
+    "\"priceLevels\":[{\"id\":\"gold\",\"name\":\"Gold\",\"amount\":1},{\"id\":\"silver\","        \
+    "\"name\":\"S\",\"amount\":2},{\"id\":\"bronze\",\"name\":\"B\",\"amount\":3}]"
 
 static enum status read_form(const char *text, struct event_form *f, char why[300])
 {
@@ -207,16 +238,23 @@ Test(layout, refuses_forms_that_are_not_acceptable)
         "{" FORM ",\"arena\":{\"seats\":10},\"maxSeats\":0}",
         "{" FORM ",\"arena\":{\"seats\":10},\"holdSeconds\":700,\"holdCapSeconds\":600}",
         "{" FORM ",\"arena\":{\"seats\":10},\"performers\":[1]}",
-        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\",\"latitude\":91},\"startsAt\":\"2027-01-01T20:00:00Z\",\"currency\":\"EUR\",\"queue\":true,"
+        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\",\"latitude\":91},\"startsAt\":"
+        "\"2027-01-01T20:00:00Z\",\"currency\":\"EUR\",\"queue\":true,"
         "\"priceLevels\":[{\"id\":\"gold\",\"name\":\"G\",\"amount\":1}],\"layout\":{}}",
-        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\"},\"startsAt\":\"2027-01-01T20:00:00Z\",\"currency\":\"eur\",\"queue\":true,"
+        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\"},\"startsAt\":\"2027-01-01T20:00:"
+        "00Z\",\"currency\":\"eur\",\"queue\":true,"
         "\"priceLevels\":[{\"id\":\"gold\",\"name\":\"G\",\"amount\":1}],\"layout\":{}}",
-        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\"},\"startsAt\":\"2027-01-01T20:00:00Z\",\"currency\":\"EUR\",\"queue\":true,"
+        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\"},\"startsAt\":\"2027-01-01T20:00:"
+        "00Z\",\"currency\":\"EUR\",\"queue\":true,"
         "\"priceLevels\":[{\"id\":\"tin\",\"name\":\"G\",\"amount\":1}],\"arena\":{\"seats\":10}}",
-        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\"},\"startsAt\":\"2027-01-01T20:00:00Z\",\"currency\":\"EUR\",\"queue\":true,"
-        "\"priceLevels\":[{\"id\":\"gold\",\"name\":\"G\",\"amount\":-1}],\"arena\":{\"seats\":10}}",
-        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\"},\"startsAt\":\"2027-01-01T20:00:00Z\",\"currency\":\"EUR\",\"queue\":true,"
-        "\"priceLevels\":[{\"id\":\"gold\",\"name\":\"G\",\"amount\":1},{\"id\":\"gold\",\"name\":\"G\",\"amount\":1}],\"arena\":{\"seats\":10}}",
+        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\"},\"startsAt\":\"2027-01-01T20:00:"
+        "00Z\",\"currency\":\"EUR\",\"queue\":true,"
+        "\"priceLevels\":[{\"id\":\"gold\",\"name\":\"G\",\"amount\":-1}],\"arena\":{\"seats\":10}"
+        "}",
+        "{\"name\":\"N\",\"venue\":{\"name\":\"V\",\"city\":\"C\"},\"startsAt\":\"2027-01-01T20:00:"
+        "00Z\",\"currency\":\"EUR\",\"queue\":true,"
+        "\"priceLevels\":[{\"id\":\"gold\",\"name\":\"G\",\"amount\":1},{\"id\":\"gold\",\"name\":"
+        "\"G\",\"amount\":1}],\"arena\":{\"seats\":10}}",
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
