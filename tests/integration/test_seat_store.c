@@ -95,7 +95,8 @@ static void place_with(struct call *c, const struct hold_terms *t, const char *i
     *c = (struct call){.calls = 0};
     name(&c->call, id, session);
     c->call.hold.seat_count = count;
-    memcpy(c->call.hold.seats, seats, count * sizeof(*seats));
+    if (count)
+        memcpy(c->call.hold.seats, seats, count * sizeof(*seats));
     wait_for(c, seat_store_place(store, &c->call, t));
 }
 
