@@ -1,16 +1,13 @@
 /* The life of a fetch:
  *
- *   submit -> [breaker, limit] -> attempt in libcurl -> answer or failure -> (idempotent, budget,
- * time left: wait -> attempt) -> done -> cb at the turn's end
- *
- * libcurl says which sockets and what time it waits for (its multi_socket interface); uv_poll and
- * one timer do the waiting. */
-#include "engine/net/http_client.h"
-
-#include "engine/base/rng.h"
+ *   submit -> [breaker, limit] -> attempt in libcurl -> answer or failure -> done -> cb at the
+ * turn's end ^                      |
+ *                                   \------ a while -------/   idempotent, within budget and
+ * deadline
+ */
+#include "engine/net/http_client_curl.h"
 
 #include <assert.h>
-#include <curl/curl.h>
 #include <stdio.h>
 
 #define FLIGHT_MAX   1024
@@ -19,57 +16,15 @@
 #define ATTEMPTS_MAX 3
 #define RETRY_WAIT_MS                                                                              \
     40 /* before the first retry, doubled for the next, plus up to as much at random */
-#define RETRY_SHARE       0.1  /* retries a request pays for */
-#define RETRY_SAVED_MAX   10.0 /* retries that can be saved up */
-#define BREAKER_FAILURES  5
-#define BREAKER_WINDOW_NS 10000000000
-#define BREAKER_PROBE_NS  1000000000
-#define EASIES_KEPT       64
+#define RETRY_SHARE             0.1  /* retries a request pays for */
+#define RETRY_SAVED_MAX         10.0 /* retries that can be saved up */
+#define BREAKER_FAILURES        5
+#define BREAKER_WINDOW_NS       10000000000
+#define BREAKER_PROBE_NS        1000000000
+#define HTTP_CLIENT_EASIES_KEPT 64
 
-#define METRIC_ROW_TAG    http_client_metrics
+#define METRIC_ROW_TAG          http_client_metrics
 static const struct metric_desc descs[] = {HTTP_CLIENT_METRICS(METRIC_ROW_)};
-
-struct http_fetch_state {
-    struct http_fetch *fetch;
-    struct http_client *client;
-    struct list link; /* in flying, waiting or done */
-    CURL *easy;
-    struct curl_slist *headers;
-    int64_t started_ns, deadline_ns;
-    int64_t retry_ns; /* when waiting */
-    unsigned attempts;
-    enum status result;
-};
-
-struct http_client {
-    struct loop *loop;
-    CURLM *multi;
-    struct timer curl_timer, retry_timer;
-    struct turn_end deliver;
-    struct list flying, waiting, done;
-    size_t count; /* fetches between submit and callback */
-    CURL *easies[EASIES_KEPT];
-    size_t easy_count;
-    struct rng rng;
-    double retries_saved;
-    /* the breaker */
-    unsigned failures; /* in a row */
-    int64_t first_failure_ns, next_probe_ns;
-    bool open;
-    /* the end */
-    bool freed;
-    unsigned handles;
-    struct http_client_metrics values;
-    struct metric_group metrics;
-    char labels[64];
-};
-
-/* A socket of libcurl's. */
-struct watch {
-    uv_poll_t poll;
-    struct http_client *client;
-    curl_socket_t fd;
-};
 
 /* ---- the breaker ---- */
 
@@ -111,7 +66,7 @@ static void note_failure(struct http_client *c)
 
 static void drop_easy(struct http_client *c, CURL *easy)
 {
-    if (c->easy_count == EASIES_KEPT || c->freed) {
+    if (c->easy_count == HTTP_CLIENT_EASIES_KEPT || c->freed) {
         curl_easy_cleanup(easy);
         return;
     }
@@ -125,8 +80,6 @@ static void state_free(struct http_fetch_state *st)
     curl_slist_free_all(st->headers);
     mem_free(st);
 }
-
-static void release(struct http_client *c);
 
 static void deliver(struct turn_end *end)
 {
@@ -146,7 +99,7 @@ static void deliver(struct turn_end *end)
         c->count--;
         fetch->cb(fetch, result);
     }
-    release(c);
+    http_client_release(c);
 }
 
 static void finish(struct http_fetch_state *st, enum status result)
@@ -307,7 +260,7 @@ static void read_answer(struct http_fetch_state *st)
     snprintf(fetch->content_type, sizeof(fetch->content_type), "%s", type ? type : "");
 }
 
-static void attempt_ended(struct http_fetch_state *st, CURLcode code)
+void http_client_attempt_ended(struct http_fetch_state *st, CURLcode code)
 {
     struct http_client *c = st->client;
     enum status result = status_of(st, code);
@@ -323,109 +276,6 @@ static void attempt_ended(struct http_fetch_state *st, CURLcode code)
         note_success(c);
     if (!retry(st, result))
         finish(st, result);
-}
-
-/* ---- libcurl on the loop ---- */
-
-static void read_results(struct http_client *c)
-{
-    CURLMsg *message;
-    int left;
-
-    while ((message = curl_multi_info_read(c->multi, &left)) != NULL) {
-        char *st = NULL;
-        CURLcode code = message->data.result;
-
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &st);
-        attempt_ended((struct http_fetch_state *)(void *)st, code);
-    }
-}
-
-static void curl_timer_fired(struct timer *t)
-{
-    struct http_client *c = container_of(t, struct http_client, curl_timer);
-    int running;
-
-    curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    read_results(c);
-}
-
-static int curl_wants_time(CURLM *multi, long timeout_ms, void *userp)
-{
-    struct http_client *c = userp;
-
-    (void)multi;
-    if (c->freed)
-        return 0;
-    if (timeout_ms < 0)
-        timer_stop(&c->curl_timer);
-    else
-        timer_start(&c->curl_timer, (uint64_t)timeout_ms, 0);
-    return 0;
-}
-
-static void socket_ready(uv_poll_t *poll, int status, int events)
-{
-    struct watch *w = container_of(poll, struct watch, poll);
-    struct http_client *c = w->client;
-    int flags = 0, running;
-
-    if (status < 0)
-        flags = CURL_CSELECT_ERR;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
-    curl_multi_socket_action(c->multi, w->fd, flags, &running);
-    read_results(c);
-}
-
-static void watch_closed(uv_handle_t *handle)
-{
-    struct watch *w = container_of((uv_poll_t *)handle, struct watch, poll);
-    struct http_client *c = w->client;
-
-    mem_free(w);
-    c->handles--;
-    release(c);
-}
-
-static struct watch *watch_new(struct http_client *c, curl_socket_t fd)
-{
-    struct watch *w = mem_alloc(sizeof(*w));
-
-    w->client = c;
-    w->fd = fd;
-    uv_poll_init_socket(&c->loop->uv, &w->poll, fd);
-    c->handles++;
-    curl_multi_assign(c->multi, fd, w);
-    return w;
-}
-
-static int curl_wants_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void *socketp)
-{
-    struct http_client *c = userp;
-    struct watch *w = socketp;
-    int events = 0;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (w) {
-            curl_multi_assign(c->multi, fd, NULL);
-            uv_close((uv_handle_t *)&w->poll, watch_closed);
-        }
-        return 0;
-    }
-    if (!w)
-        w = watch_new(c, fd);
-    if (what != CURL_POLL_OUT)
-        events |= UV_READABLE;
-    if (what != CURL_POLL_IN)
-        events |= UV_WRITABLE;
-    uv_poll_start(&w->poll, events, socket_ready);
-    return 0;
 }
 
 /* ---- submitting ---- */
@@ -516,17 +366,11 @@ struct http_client *http_client_new(struct loop *l, const char *name)
     list_init(&c->waiting);
     list_init(&c->done);
     turn_end_init(&c->deliver, deliver);
-    timer_init(l, &c->curl_timer, curl_timer_fired);
     timer_init(l, &c->retry_timer, retry_due);
     c->handles = 2;
     c->retries_saved = 1;
     rng_seed_random(&c->rng);
-    c->multi = curl_multi_init();
-    assert(c->multi);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, curl_wants_socket);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, curl_wants_time);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+    http_client_watch(c);
     snprintf(c->labels, sizeof(c->labels), "client=\"%s\"", name);
     c->metrics =
         (struct metric_group){descs, array_len(descs), &c->values, c->labels, {NULL, NULL}};
@@ -538,7 +382,7 @@ struct metric_group *http_client_metrics(struct http_client *c)
     return &c->metrics;
 }
 
-static void release(struct http_client *c)
+void http_client_release(struct http_client *c)
 {
     if (!c->freed || c->handles > 0 || c->count > 0)
         return;
@@ -548,7 +392,7 @@ static void release(struct http_client *c)
 static void timer_gone(struct http_client *c)
 {
     c->handles--;
-    release(c);
+    http_client_release(c);
 }
 
 static void curl_timer_gone(struct timer *t)
