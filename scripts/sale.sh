@@ -85,6 +85,10 @@ queue_create() {
         \"prequeueAt\":\"$now\",\"opensAt\":\"$opens\",\"closesAt\":\"$closes\",\"claimSeconds\":60,\"proof\":\"off\"}" >/dev/null || exit 1
 }
 
+# A line for so many fans: fast enough to sell out in well under a minute, slow enough to be seen.
+# demo_queue EVENT FANS OPENS_IN
+demo_queue() { queue_create "$1" "$3" $(($2 * 2 > 600 ? $2 * 2 : 600)) $(($2 / 5 > 100 ? $2 / 5 : 100)); }
+
 verb_seed() {
     local seats=2000 name='An evening at the arena' queue=true charge=true opens=0 rate=6000 active=1000
     while [ $# -gt 0 ]; do
@@ -142,10 +146,9 @@ verb_demo() {
     [ -z "$keep" ] || STACK_WAS_UP=1
     trap 'stack_return; exit 130' INT TERM
     now_us; start=$REPLY
-    # Fast enough to sell out in well under a minute, slow enough to see a line.
     event_create 'Demo: the arena sells out' "$seats" true true
     event=$REPLY
-    queue_create "$event" "${HOLDFAST_DEMO_OPENS_IN:-10}" $((fans * 2 > 600 ? fans * 2 : 600)) $((fans / 5 > 100 ? fans / 5 : 100))
+    demo_queue "$event" "$fans" "${HOLDFAST_DEMO_OPENS_IN:-10}"
     ui_done arena "$start" "event $event, $seats seats, $fans fans"
     ui_head "open it in a browser: $PUBLIC_URL/?event=$event"
     out=$STATE/bench/$(date +%Y%m%d-%H%M%S)-demo
@@ -179,22 +182,40 @@ bench_ask() {
     "$BUILD/bench/bench" "$@"
 }
 
+# Some scenarios work on an event; without --event they get a new one, in ARGV.
+bench_event() {
+    local scenario=$1 seats=2000 users=1000 i
+    ARGV=("$@")
+    case $scenario in polls | onsale) ;; *) return 0 ;; esac
+    for ((i = 2; i <= $#; i++)); do
+        case ${!i} in
+        --event | --event=*) return 0 ;;
+        --seats | --users) local -n value=${ARGV[i - 1]#--}; value=${ARGV[i]:-}; unset -n value ;;
+        esac
+    done
+    number --seats "$seats" 1 1000000
+    number --users "$users" 1 10000000
+    event_create "Bench: $scenario" "$seats" true true
+    ARGV+=(--event "$REPLY")
+    demo_queue "$REPLY" "$users" 5
+}
+
 verb_bench() {
     local code=0 arg out=''
     [ $# -gt 0 ] || usage_error bench 'no scenario'
     case $1 in -*) bench_ask "$@"; return ;; esac
+    stack_borrow
+    trap 'stack_return; exit 130' INT TERM
+    bench_event "$@"
     for arg in "$@"; do
         case $arg in --out | --out=*) out=1 ;; esac
     done
-    stack_borrow
-    trap 'stack_return; exit 130' INT TERM
-    if [ -n "$out" ]; then
-        harness "$@" || code=$?
-    else
+    if [ -z "$out" ]; then
         out=$STATE/bench/$(date +%Y%m%d-%H%M%S)-$1
-        harness "$@" --out "$out" || code=$?
+        ARGV+=(--out "$out")
         ui_say "results: $out"
     fi
+    harness "${ARGV[@]}" || code=$?
     trap - INT TERM
     stack_return
     return "$code"
