@@ -1,9 +1,8 @@
 /* A TCP connection of the server: a slot with a socket. It borrows buffers while bytes are in
  * flight, gathers what is to be sent, and has one deadline.
  *
- *   kernel -> one 64 KiB read buffer of the loop -> ops->bytes      what the owner cannot use yet,
- * it holds back (conn_hold_back) conn_out / conn_send_shared -> queue -> conn_flush -> kernel     a
- * rest waits, borrowed, until the socket takes it
+ *   kernel -> one 64 KiB read buffer -> ops->bytes, which holds back what it cannot use yet
+ *   conn_out, conn_send_shared -> queue -> conn_flush -> kernel; the rest waits for the socket
  *
  * Closing is deferred: conn_close may be called anywhere; the slot stays valid until ops->closed,
  * in a later phase of the loop. */

@@ -16,7 +16,7 @@
 #include "engine/base/list.h"
 #include "engine/net/problem.h"
 
-/* Limits of the parser, DESIGN section 7. */
+/* Limits of the parser. */
 #define HTTP_LINE_MAX   (8 * 1024)
 #define HTTP_HEAD_MAX   (16 * 1024)
 #define HTTP_FIELDS_MAX 64

@@ -1,9 +1,7 @@
 /* The life of a fetch:
  *
- *   submit -> [breaker, limit] -> attempt in libcurl -> answer or failure -> done -> cb at the
- * turn's end ^                      |
- *                                   \------ a while -------/   idempotent, within budget and
- * deadline
+ *   submit -> [breaker, limit] -> attempt in libcurl -> end of it -> done -> cb, at the turn's end
+ *   end of it -> a while -> attempt, when idempotent, within the budget and the deadline
  */
 #include "engine/net/http_client_curl.h"
 

@@ -1,9 +1,13 @@
 /* Between the files of the HTTP server: the server, its connections, and an exchange from the first
  * byte of a request to the last of its answer.
  *
- *   idle --bytes--> HEAD --head complete--> BODY --body complete--> HANDLING --http_reply*-->
- * answered --> idle | close | 400 408 414 431        | 400 408 413           handler runs | \ the
- * gate, 503 and 413 answer before the body is read: answered, then close \ 404 405 426
+ *   idle --bytes--> HEAD --complete--> BODY --complete--> HANDLING --http_reply*--> answered
+ *                    |                  |                     \- the handler has it
+ *                    |                  \- 400, 408, 413
+ *                    |- not readable: 400, 408, 414, 431
+ *                    \- not for a handler: 404, 405, 426; before the body: 413, 503, the gate's
+ *
+ *   answered --all of it was read, keep-alive--> idle, else the connection is closed
  *
  * An exchange without its connection (the client has gone) stays until the handler has answered. */
 #ifndef HOLDFAST_NET_HTTP_EXCHANGE_H

@@ -1,8 +1,8 @@
 /* A WebSocket of the server: a slot beside its connection's.
  *
- *   OPEN --ws_close / 1012 at drain--> close sent --peer's close, or 2 s--> gone
- *     \--peer's close--> answered --> gone                    \--peer breaks the protocol--> close
- * sent --> gone
+ *   OPEN --ws_close, 1012 at a drain--> close sent --peer's close, or 2 s--> gone
+ *   OPEN --peer's close--> answered --> gone
+ *   OPEN --peer breaks the protocol--> close sent --> gone
  *
  * In any state the connection may end: ops->closed comes then, once, when the socket is closed. */
 #include "engine/base/encode.h"
@@ -13,10 +13,9 @@
 #include <openssl/sha.h>
 #include <stdio.h>
 
-#define SEND_BUFFER (32 * 1024) /* SO_SNDBUF: what is to be skipped must not hide in the kernel */
-#define BACKLOG_MAX                                                                                \
-    (1024 * 1024) /* bytes queued for one socket; past it the socket is ended, 1013 */
-#define PONG_BACKLOG (64 * 1024) /* with more waiting, pings are not answered */
+#define SEND_BUFFER  (32 * 1024) /* SO_SNDBUF: what is to be skipped must not hide in the kernel */
+#define BACKLOG_MAX  (1024 * 1024) /* bytes queued for a socket; past it the socket ends, 1013 */
+#define PONG_BACKLOG (64 * 1024)   /* with more waiting, pings are not answered */
 #define REASON_MAX   123
 
 enum {
