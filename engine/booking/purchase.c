@@ -553,12 +553,6 @@ static const struct {
     [STEP_END] = {"end", run_end, 0},
 };
 
-static void say(struct purchases *all, enum step step, bool sent)
-{
-    if (all->point)
-        all->point(all->ctx, steps[step].name, sent);
-}
-
 static void enter(struct purchase *p, enum step step)
 {
     struct purchases *all = p->all;
@@ -568,9 +562,9 @@ static void enter(struct purchase *p, enum step step)
         step = STEP_END;
     }
     p->step = step;
-    say(all, step, false);
-    steps[step].run(p); /* p may be gone now, or further */
-    say(all, step, true);
+    if (all->point)
+        all->point(all->ctx, steps[step].name);
+    steps[step].run(p);
 }
 
 static void go(struct purchase *p, enum step step)

@@ -54,7 +54,7 @@ struct purchases {
     int64_t lease_ms; /* of a worker on a purchase */
     int64_t poll_ms;  /* how soon a payment that is pending, or a dependency that did not answer, is asked again */
     void (*changed)(void *ctx, uint64_t event_id);      /* seats of the event changed; may be NULL */
-    void (*point)(void *ctx, const char *step, bool sent); /* before a step, and after its request went out: for tests that crash there; NULL in production */
+    void (*point)(void *ctx, const char *step);    /* before each step: for tests that crash there; NULL in production */
     void *ctx;
     struct purchase_metrics metrics;
     /* private */

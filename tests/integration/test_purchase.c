@@ -1,0 +1,371 @@
+#include "tests/lib/leaks.h"
+#include "tests/lib/rig.h"
+#include "tests/lib/until.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+TestSuite(purchase, .timeout = 170, .fini = assert_no_leaks);
+
+static struct rig_servers servers;
+static struct rig rig;
+
+static void setup(void)
+{
+    rig_servers_start(&servers, 100);
+    rig_open(&rig, &servers);
+}
+
+static void teardown(void)
+{
+    rig_settle(&rig, &servers);
+    rig_audit(&rig, &servers);
+    rig_close(&rig);
+    rig_servers_stop(&servers);
+}
+
+static long rows(const char *sql)
+{
+    return sale_count(servers.postgres, sql);
+}
+
+/* ---- one purchase, all endings ---- */
+
+static void one(uint32_t seat, const char *token, struct rig_answer *a)
+{
+    struct hold hold;
+
+    rig_hold(&rig, seat, 2, &hold);
+    rig_buy_wait(&rig, &hold, token, NULL, a);
+}
+
+Test(purchase, is_confirmed_and_charged_once)
+{
+    struct rig_answer a;
+    struct payment_call charge;
+
+    setup();
+    one(0, "tok_visa", &a);
+    cr_assert(a.status == STATUS_OK && a.verdict == LEDGER_BEGUN && a.state == BOOKING_CONFIRMED);
+    rig_settle(&rig, &servers);
+    charge = rig_charge(&rig, &a.booking_id);
+    cr_assert(charge.outcome == PAYMENT_CAPTURED && charge.captured == 2 * SALE_PRICE);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE step = 'done' AND state = 'confirmed'"), 1);
+    cr_assert_eq(rows("SELECT count(*) FROM payment WHERE state = 'captured' AND captured = amount"), 1);
+    teardown();
+}
+
+Test(purchase, a_declined_payment_does_not_lock_the_buyer_out)
+{
+    struct hold hold;
+    struct rig_answer a;
+
+    setup();
+    rig_hold(&rig, 0, 2, &hold);
+    rig_buy_wait(&rig, &hold, "tok_declined", NULL, &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_DECLINED && a.outcome == OUTCOME_DECLINED);
+    rig_buy_wait(&rig, &hold, "tok_visa", NULL, &a); /* a new key, the same hold */
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_CONFIRMED);
+    teardown();
+}
+
+Test(purchase, an_authorisation_whose_answer_was_lost_is_found_and_used_once)
+{
+    struct rig_answer a;
+
+    setup();
+    one(0, "tok_timeout", &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_CONFIRMED);
+    cr_assert_eq(rig.purchases.metrics.payments_asked_total, 1);
+    teardown();
+}
+
+Test(purchase, a_capture_whose_answer_was_lost_happens_once)
+{
+    struct rig_answer a;
+
+    setup();
+    one(0, "tok_capture_timeout", &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_CONFIRMED);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rig_charge(&rig, &a.booking_id).captured, 2 * SALE_PRICE);
+    teardown();
+}
+
+Test(purchase, a_webhook_that_never_comes_is_not_waited_for)
+{
+    struct rig_answer a;
+
+    setup();
+    one(0, "tok_webhook_lost", &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_PENDING);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed'"), 1);
+    teardown();
+}
+
+Test(purchase, a_hold_that_ends_while_the_card_is_pending_does_not_complete)
+{
+    struct hold hold;
+    struct rig_answer a;
+
+    setup();
+    rig_hold(&rig, 0, 2, &hold);
+    hold.expires_ms = loop_wall_ms(&rig.loop) + 300; /* late is after 700 ms */
+    rig_buy_wait(&rig, &hold, "tok_webhook_late", NULL, &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_PENDING);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'expired' AND outcome = 'hold_expired'"), 1);
+    cr_assert_eq(rig_charge(&rig, &a.booking_id).outcome, PAYMENT_VOIDED);
+    teardown();
+}
+
+/* ---- two at once ---- */
+
+Test(purchase, double_click_with_two_keys_on_one_hold_is_one_sale_and_one_charge)
+{
+    struct hold hold;
+    struct rig_answer a, b;
+
+    setup();
+    rig_hold(&rig, 0, 2, &hold);
+    rig_buy(&rig, &hold, "tok_visa", NULL, &a);
+    rig_buy(&rig, &hold, "tok_visa", NULL, &b);
+    LOOP_UNTIL(&rig.loop, a.calls == 1 && b.calls == 1, 10000);
+    cr_assert(a.status == STATUS_OK && b.status == STATUS_OK);
+    cr_assert_eq((a.state == BOOKING_CONFIRMED) + (b.state == BOOKING_CONFIRMED && b.verdict == LEDGER_BEGUN), 1);
+    cr_assert_eq((a.verdict == LEDGER_BUSY) + (b.verdict == LEDGER_BUSY), 1);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rows("SELECT count(*) FROM payment"), 1);
+    rig_buy_wait(&rig, &hold, "tok_visa", NULL, &a); /* a third, when all is over */
+    cr_assert_eq(a.outcome, OUTCOME_SEAT_TAKEN);
+    cr_assert_eq(rows("SELECT count(*) FROM payment"), 1);
+    teardown();
+}
+
+static void steal_at(void *ctx, const char *step)
+{
+    (void)ctx;
+    if (strcmp(step, "commit") == 0)
+        server_sql(servers.postgres, "UPDATE event_seat SET version = version + 1, fence = 9007199254740991 WHERE seat = 1");
+}
+
+Test(purchase, commit_loses_so_the_authorisation_is_voided)
+{
+    struct rig_answer a;
+
+    setup();
+    rig.purchases.point = steal_at;
+    one(0, "tok_visa", &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_LOST && a.outcome == OUTCOME_SEAT_TAKEN);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rig_charge(&rig, &a.booking_id).outcome, PAYMENT_VOIDED);
+    cr_assert_eq(rows("SELECT count(*) FROM ticket"), 0);
+    teardown();
+}
+
+/* ---- what must be true whenever the provider is asked ---- */
+
+static int provider_calls;
+
+static void watch(void *ctx, const char *step)
+{
+    (void)ctx;
+    if (strcmp(step, "authorize") != 0 && strcmp(step, "capture") != 0 && strcmp(step, "void") != 0)
+        return;
+    provider_calls++;
+    cr_assert_eq(rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rig' AND (state LIKE 'idle in transaction%' OR xact_start IS NOT NULL)"), 0,
+                 "%s: the provider is called inside a transaction", step);
+    if (strcmp(step, "capture") == 0)
+        cr_assert_eq(rows("SELECT count(*) FROM booking b JOIN payment p USING (event_id, booking_id) WHERE b.state = 'confirmed' AND p.state = 'capturing'"), 1,
+                     "captured before the commit");
+}
+
+Test(purchase, no_row_is_locked_while_the_provider_is_called_and_no_capture_is_before_the_commit)
+{
+    struct rig_answer a;
+
+    setup();
+    rig.purchases.point = watch;
+    one(0, "tok_visa", &a);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(provider_calls, 2);
+    teardown();
+}
+
+/* ---- kill -9 at every step ---- */
+
+static const char *crash_at;
+
+static void crash(void *ctx, const char *step)
+{
+    (void)ctx;
+    if (strcmp(step, crash_at) == 0)
+        kill(getpid(), SIGKILL);
+}
+
+/* An engine that is killed at a step of a purchase. Returns whether it was. */
+static bool killed_engine(const char *step, uint32_t seat, const char *token, const struct uuid *idem, int64_t hold_ms)
+{
+    pid_t child = fork();
+    int code;
+
+    if (child == 0) {
+        static struct rig doomed;
+        struct hold hold;
+        struct rig_answer a;
+
+        rig_open(&doomed, &servers);
+        rig_hold(&doomed, seat, 2, &hold);
+        if (hold_ms)
+            hold.expires_ms = loop_wall_ms(&doomed.loop) + hold_ms;
+        crash_at = step;
+        doomed.purchases.point = crash;
+        rig_buy(&doomed, &hold, token, idem, &a);
+        rig_settle(&doomed, &servers);
+        _exit(0);
+    }
+    waitpid(child, &code, 0);
+    return WIFSIGNALED(code) && WTERMSIG(code) == SIGKILL;
+}
+
+static const struct {
+    const char *step, *token;
+    int64_t hold_ms; /* 0: long enough */
+} crashes[] = {
+    {"begin", "tok_visa", 0},           {"authorize", "tok_visa", 0},        {"authorized", "tok_visa", 0},      {"commit", "tok_visa", 0},
+    {"sold", "tok_visa", 0},            {"capture", "tok_visa", 0},          {"captured", "tok_visa", 0},        {"end", "tok_visa", 0},
+    {"declined", "tok_declined", 0},    {"release", "tok_declined", 0},      {"look_up", "tok_timeout", 0},      {"authorized", "tok_timeout", 0},
+    {"pend", "tok_webhook_lost", 0},    {"look_up", "tok_webhook_lost", 0},  {"commit", "tok_webhook_lost", 0},  {"captured", "tok_capture_timeout", 0},
+    {"expire", "tok_webhook_late", 300}, {"find_charge", "tok_webhook_late", 300}, {"void", "tok_webhook_late", 300}, {"voided", "tok_webhook_late", 300},
+};
+
+Test(purchase, kill_9_at_every_step_ends_sold_once_and_charged_once_or_free_and_not_charged)
+{
+    rig_servers_start(&servers, 100);
+    for (uint32_t i = 0; i < array_len(crashes); i++) {
+        cr_assert(killed_engine(crashes[i].step, 2 * i, crashes[i].token, NULL, crashes[i].hold_ms), "%s was not reached with %s", crashes[i].step, crashes[i].token);
+    }
+    rig_open(&rig, &servers);
+    rig_settle(&rig, &servers); /* another engine completes them all */
+    rig_audit(&rig, &servers);
+    cr_assert_eq(rows("SELECT count(*) FROM booking"), array_len(crashes) - 1, "all but the one that had not begun");
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed'"), 13);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'declined'"), 2);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'expired'"), 4);
+    rig_close(&rig);
+    rig_servers_stop(&servers);
+}
+
+Test(purchase, kill_9_at_any_moment_ends_sold_once_and_charged_once_or_free_and_not_charged)
+{
+    enum { N = 24 };
+
+    rig_servers_start(&servers, 100);
+    for (uint32_t i = 0; i < N; i++) {
+        pid_t child = fork();
+
+        if (child == 0) {
+            static struct rig doomed;
+            struct hold hold;
+            struct rig_answer a;
+
+            rig_open(&doomed, &servers);
+            rig_hold(&doomed, 2 * i, 2, &hold);
+            rig_buy(&doomed, &hold, "tok_visa", NULL, &a);
+            ualarm(1 + i * 1500, 0); /* us; SIGALRM's default is the end of the process, at once and without a word */
+            rig_settle(&doomed, &servers);
+            _exit(0);
+        }
+        waitpid(child, NULL, 0);
+    }
+    rig_open(&rig, &servers);
+    rig_settle(&rig, &servers);
+    rig_audit(&rig, &servers);
+    rig_close(&rig);
+    rig_servers_stop(&servers);
+}
+
+Test(purchase, the_key_of_a_worker_that_died_is_taken_over_by_whoever_asks_again)
+{
+    struct uuid idem = uuid_v4_secret();
+    struct rig_answer a;
+    struct hold hold = {.seat_count = 2, .seats = {0, 1}, .expires_ms = SALE_FAR_MS, .fence = 1};
+
+    rig_servers_start(&servers, 100);
+    cr_assert(killed_engine("authorized", 0, "tok_visa", &idem, 0));
+    rig_open(&rig, &servers);
+    rig_buy_wait(&rig, &hold, "tok_visa", &idem, &a);
+    if (a.verdict == LEDGER_KNOWN) /* the lease still runs: in flight */
+        cr_assert_eq(a.state, BOOKING_PENDING);
+    LOOP_UNTIL(&rig.loop, rows("SELECT count(*) FROM booking WHERE lease_until <= clock_timestamp()") == 1, 5000);
+    rig_buy_wait(&rig, &hold, "tok_visa", &idem, &a);
+    cr_assert(a.status == STATUS_OK && a.verdict == LEDGER_TAKEN_OVER && a.state == BOOKING_CONFIRMED);
+    cr_assert_eq(rows("SELECT count(*) FROM booking"), 1);
+    teardown();
+}
+
+/* ---- the provider dies ---- */
+
+Test(purchase, the_provider_killed_and_back_loses_no_charge)
+{
+    struct rig_answer a, b;
+
+    setup();
+    one(0, "tok_visa", &a);
+    rig_paysim_kill9(&servers);
+    one(2, "tok_visa", &b);
+    cr_assert_neq(b.status, STATUS_OK);
+    rig_paysim_start(&servers);
+    teardown(); /* settles: the second purchase is carried through */
+}
+
+/* ---- refunds ---- */
+
+static int refunded;
+static enum ledger_verdict refund_verdict;
+
+static void refund_cb_(struct refund *r, enum status status)
+{
+    cr_assert_eq(status, STATUS_OK);
+    refund_verdict = r->verdict;
+    refunded++;
+}
+
+static void give_back(const struct uuid *booking, const struct uuid *idem, size_t count, uint32_t seat)
+{
+    struct refund *r = refund_take(&rig.refunds);
+
+    r->row = (struct refund_row){.event_id = SALE_EVENT, .booking_id = *booking, .refund_id = uuid_v4_secret(), .idem = *idem, .seat_count = count, .seats = {seat}};
+    r->decided = refund_cb_;
+    refunded = 0;
+    refund_begin(r);
+    LOOP_UNTIL(&rig.loop, refunded == 1, 5000);
+}
+
+Test(purchase, a_refund_returns_seats_to_sale_and_money_once)
+{
+    struct rig_answer a;
+    struct uuid key = uuid_v4_secret(), other = uuid_v4_secret();
+    struct hold hold;
+
+    setup();
+    one(0, "tok_visa", &a);
+    rig_settle(&rig, &servers);
+    give_back(&a.booking_id, &key, 1, 0);
+    cr_assert_eq(refund_verdict, LEDGER_BEGUN);
+    give_back(&a.booking_id, &key, 1, 0); /* the same key: once */
+    cr_assert_eq(refund_verdict, LEDGER_KNOWN);
+    give_back(&a.booking_id, &other, 1, 0); /* another: the ticket is gone */
+    cr_assert_eq(refund_verdict, LEDGER_NOT_REFUNDABLE);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rig_charge(&rig, &a.booking_id).refunded, SALE_PRICE);
+    rig_hold(&rig, 0, 1, &hold); /* free in both stores: it can be held and bought again */
+    cr_assert_eq(hold.versions[0], 2);
+    rig_buy_wait(&rig, &hold, "tok_visa", NULL, &a);
+    cr_assert_eq(a.state, BOOKING_CONFIRMED);
+    teardown();
+}
