@@ -162,6 +162,21 @@ test('a declined card is told and another one works; nothing is sent with an emp
   await buyer.leave();
 });
 
+test('a bank that takes its time is waited for, and charges once', async () => {
+  const event_id = await seed();
+  const buyer = await enter();
+  await buyer.open_hall(event_id);
+  await buyer.choose(7);
+  await buyer.hold();
+  await buyer.fill_in('tok_slow');
+  await buyer.page.click('#pay');
+  await buyer.page.locator('#pay', { hasText: 'Paying' }).waitFor();
+  assert.equal(await buyer.page.isDisabled('#pay'), true);
+  await buyer.step('done');
+  assert.equal((await buyer.read_tickets()).length, 1);
+  await buyer.leave();
+});
+
 test('a purchase with the keyboard alone, through the list', async () => {
   const event_id = await seed();
   const buyer = await enter();

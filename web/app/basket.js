@@ -9,7 +9,6 @@ import { show_seat_lines } from './seat_lines.js';
 
 /** What went wrong, in the buyer's words, for errors that do not name seats. */
 const TROUBLE = /** @type {Record<string, string>} */ ({
-  hold_limit: 'You have reached the number of seats one visitor may hold.',
   timeout: 'The box office did not answer in time. Nothing is held yet; try again.',
   network: 'The connection is lost. Nothing is held yet; try again.',
 });
@@ -159,7 +158,9 @@ export function create_basket({ layout, board, price_of, currency, max_seats, on
         tell_taken(unavailable.map(({ id }) => Number(id)), (error.problem.alternative ?? []).map(Number));
         return;
       }
-      notify(TROUBLE[error.code] ?? `The seats could not be held: ${error.message}`);
+      // A refused limit comes with the reason in words: seats, holds, or a pause after too many left to expire.
+      notify(error.code === 'hold_limit' ? error.message
+        : TROUBLE[error.code] ?? `The seats could not be held: ${error.message}`);
     },
   };
 }
