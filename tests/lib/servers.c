@@ -157,6 +157,44 @@ static bool wait_ready(struct server *s)
     return !is_gone(s); /* another's server may have answered on the port */
 }
 
+/* ---- the janitor: waits for the end of its input, which is the end of the test however it ends,
+ * then kills what works in the directory (PostgreSQL's backends, perhaps stopped, outlive it
+ * otherwise) and removes it ---- */
+
+static const char janitor_script[] =
+    "cat >/dev/null\n"
+    "for p in /proc/[0-9]*; do\n"
+    "    case $(readlink \"$p/cwd\") in \"$1\" | \"$1\"/*) kill -9 \"${p#/proc/}\" ;; esac\n"
+    "done 2>/dev/null\n"
+    "rm -rf \"$1\" 2>/dev/null || rm -rf \"$1\"\n";
+
+static void janitor_start(struct server *s)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        server_die(s, "pipe: %s", strerror(errno));
+    s->janitor = fork();
+    if (s->janitor < 0)
+        server_die(s, "fork: %s", strerror(errno));
+    if (s->janitor == 0) {
+        if (setsid() < 0 || dup2(ends[0], 0) < 0 || chdir("/") != 0)
+            _exit(126);
+        execl("/bin/sh", "sh", "-c", janitor_script, "janitor", s->dir.path, (char *)NULL);
+        _exit(127);
+    }
+    close(ends[0]);
+    s->janitor_pipe = ends[1];
+}
+
+static void janitor_dismiss(struct server *s)
+{
+    kill(-s->janitor, SIGKILL); /* with its cat; the group is there once exec has run */
+    kill(s->janitor, SIGKILL);
+    waitpid(s->janitor, NULL, 0);
+    close(s->janitor_pipe);
+}
+
 struct server *server_new(const struct server_kind *kind, bool durable)
 {
     struct server *s = mem_alloc(sizeof(*s));
@@ -165,6 +203,7 @@ struct server *server_new(const struct server_kind *kind, bool durable)
     s->durable = durable;
     s->dir = temp_dir_new();
     server_own(s, s->dir.path);
+    janitor_start(s);
     for (int i = 0; i < START_ATTEMPTS; i++) {
         s->port = port_free();
         kind->prepare(s);
@@ -277,6 +316,7 @@ void server_stop(struct server *s)
 {
     if (!s)
         return;
+    janitor_dismiss(s);
     server_kill9(s);
     temp_dir_free(&s->dir);
     mem_free(s);

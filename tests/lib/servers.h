@@ -8,8 +8,8 @@
  *   server_stop(redis);           everything gone
  *
  * Every call blocks until what it says is true, and aborts with the server's log when it cannot be
- * made true. A server dies with the process that started it, however that ends. Several checkouts
- * may run at once. */
+ * made true. A server and its files go with the process that started it, however that ends. Several
+ * checkouts may run at once. */
 #ifndef HOLDFAST_TESTS_SERVERS_H
 #define HOLDFAST_TESTS_SERVERS_H
 
@@ -29,6 +29,8 @@ struct server {
     pid_t pid;                      /* 0: not running */
     const struct server_kind *kind; /* private, as the rest */
     bool durable;
+    pid_t janitor;
+    int janitor_pipe;
 };
 
 /* In memory only: after a kill it comes back empty. */
