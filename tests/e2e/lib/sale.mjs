@@ -13,7 +13,7 @@ export async function open_sale({ seats = 200, queue = false, charge = true, hol
     name: `E2E ${randomUUID()}`, venue: { name: 'The Hall', city: 'Porto' }, startsAt: instant(86400 * 30), currency: 'EUR', queue, charge,
     holdSeconds: hold_seconds, holdCapSeconds: Math.max(600, hold_seconds),
     priceLevels: [{ id: 'gold', name: 'Gold', amount: 9000 }, { id: 'silver', name: 'Silver', amount: 7000 }, { id: 'bronze', name: 'Bronze', amount: 5000 }],
-    layout: { arena: { seats } }, ...more,
+    ...(more.layout ? {} : { arena: { seats } }), ...more,
   });
   if (queue) {
     await admin(env.HOLDFAST_WAITROOM_OPS_URL, 'PUT', `/admin/v1/queues/${eventId}`, {
