@@ -168,6 +168,7 @@ static void close_engine(struct program *p)
     sweeper_stop(p->sweeper);
     till_stop(&p->till);
     passes_stop(e->passes);
+    views_stop(e->views);
     seat_store_stop(e->seats);
     metric_group_free(&p->metrics);
     http_client_free(p->jwks);

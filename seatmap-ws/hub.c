@@ -13,6 +13,7 @@
 enum {
     BACKLOG_MAX = 64 * 1024, /* bytes queued in user space above which a tick skips the session */
     WAIT_MS = 10000,         /* a session that asks for a rev we do not reach */
+    UNKNOWN_MS = 2500,       /* an event nobody has told us of yet: it may have been made a moment ago */
     FRAME_MAX = 16 * 1024 * 1024,
 };
 
@@ -231,7 +232,7 @@ static void sweep_waiting(struct hub *h, struct hub_room *r)
         struct session *s = list_entry(it, struct session, link);
         if (r->room.rev && r->room.rev >= s->rev) {
             catch_up(s);
-        } else if (h->caught_up && !r->room.rev) {
+        } else if (h->caught_up && !r->room.rev && older_than(h, s, UNKNOWN_MS)) {
             s->since_ns = INT64_MAX / 2;
             ws_close(s->ws, 4404, "no such event");
         } else if (older_than(h, s, WAIT_MS)) {

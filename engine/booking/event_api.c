@@ -270,14 +270,8 @@ static void view_got_cb(struct view_wait *wait, enum status status, struct view 
 static void availability_ready(struct entry *entry)
 {
     struct event_read *r = container_of(entry, struct event_read, entry);
-    struct view *view = view_peek(entry->engine->views, entry->event_id);
     enum status status;
 
-    if (view) {
-        reply_view(entry->req, view);
-        read_refused(entry);
-        return;
-    }
     r->view_wait.cb = view_got_cb;
     status = view_get(entry->engine->views, entry->event_id, &r->view_wait);
     if (status != STATUS_OK) {
@@ -288,20 +282,13 @@ static void availability_ready(struct entry *entry)
 
 static void get_availability(struct http_request *req, void *ctx)
 {
-    struct engine *e = ctx;
     struct event_read *r;
-    struct view *view;
     uint64_t id;
 
     if (!http_param_id(req, 0, &id))
         return;
-    view = view_peek(e->views, id);
-    if (view) {
-        reply_view(req, view);
-        return;
-    }
     r = mem_alloc(sizeof(*r));
-    entry_begin(&r->entry, e, req, id, ENTRY_OPEN, availability_ready, read_refused);
+    entry_begin(&r->entry, ctx, req, id, ENTRY_OPEN, availability_ready, read_refused);
 }
 
 static const struct route routes[] = {

@@ -14,6 +14,7 @@ struct views {
     struct seat_store *seats;
     struct map by_id;
     struct list all;
+    struct timer pace; /* begins the readings that came too soon */
 };
 
 struct view_body *view_body_ref(struct view_body *b)
@@ -32,6 +33,8 @@ void view_body_unref(void *body)
     mem_free(b);
 }
 
+static void pace_cb(struct timer *t);
+
 struct views *views_new(struct loop *l, struct seat_store *seats)
 {
     struct views *v = mem_alloc(sizeof(*v));
@@ -40,15 +43,21 @@ struct views *views_new(struct loop *l, struct seat_store *seats)
     v->seats = seats;
     map_init(&v->by_id);
     list_init(&v->all);
+    timer_init(l, &v->pace, pace_cb);
     return v;
 }
 
-static void complete(struct view *v, enum status status)
+void views_stop(struct views *v)
+{
+    timer_close(&v->pace, NULL);
+}
+
+static void complete(struct view *v, struct list *list, enum status status)
 {
     struct list waits, *link;
 
     list_init(&waits);
-    list_splice(&waits, &v->waits);
+    list_splice(&waits, list);
     while ((link = list_pop_front(&waits))) {
         struct view_wait *wait = list_entry(link, struct view_wait, link);
 
@@ -72,7 +81,8 @@ void views_free(struct views *v)
     while ((link = list_pop_front(&v->all))) {
         struct view *view = list_entry(link, struct view, link);
 
-        complete(view, STATUS_CANCELED);
+        complete(view, &view->waits, STATUS_CANCELED);
+        complete(view, &view->next, STATUS_CANCELED);
         drop_bodies(view);
         mem_free(view->seats);
         mem_free(view->guess);
@@ -130,6 +140,8 @@ static void take(struct view *v, struct slice state)
     drop_bodies(v);
 }
 
+static void read_begin_or_fail(struct view *v);
+
 static void read_cb(struct seat_read *read, enum status status)
 {
     struct view *v = container_of(read, struct view, read);
@@ -142,7 +154,48 @@ static void read_cb(struct seat_read *read, enum status status)
             memset(v->guess, 0, v->seat_count);
         v->read_ns = loop_mono_ns(v->views->loop);
     }
-    complete(v, status);
+    complete(v, &v->waits, status);
+    read_begin_or_fail(v);
+}
+
+/* Begins a reading for those in `next`; later, when one is under way or the last began a moment
+ * ago. */
+static enum status read_begin(struct view *v)
+{
+    int64_t now_ns = loop_mono_ns(v->views->loop);
+    enum status status;
+
+    if (v->reading || list_empty(&v->next))
+        return STATUS_OK;
+    if (v->begun_ns && now_ns - v->begun_ns < VIEW_PACE_MS * INT64_C(1000000)) {
+        if (!timer_active(&v->views->pace))
+            timer_start(&v->views->pace, VIEW_PACE_MS, 0);
+        return STATUS_OK;
+    }
+    v->read = (struct seat_read){.cb = read_cb, .event_id = v->event_id, .rev = v->rev};
+    status = seat_store_read(v->views->seats, &v->read);
+    if (status != STATUS_OK)
+        return status;
+    v->reading = true;
+    v->begun_ns = now_ns;
+    list_splice(&v->waits, &v->next);
+    return STATUS_OK;
+}
+
+static void read_begin_or_fail(struct view *v)
+{
+    enum status status = read_begin(v);
+
+    if (status != STATUS_OK)
+        complete(v, &v->next, status);
+}
+
+static void pace_cb(struct timer *t)
+{
+    struct views *v = container_of(t, struct views, pace);
+
+    list_for_each_safe (it, &v->all)
+        read_begin_or_fail(list_entry(it, struct view, link));
 }
 
 static struct view *view_new(struct views *v, uint64_t event_id)
@@ -153,6 +206,7 @@ static struct view *view_new(struct views *v, uint64_t event_id)
     view->event_id = event_id;
     snprintf(view->key, sizeof(view->key), "%" PRIu64, event_id);
     list_init(&view->waits);
+    list_init(&view->next);
     map_put(&v->by_id, slice_str(view->key), view);
     list_push_back(&v->all, &view->link);
     return view;
@@ -162,19 +216,17 @@ enum status view_get(struct views *v, uint64_t event_id, struct view_wait *wait)
 {
     char key[24];
     struct view *view;
-    enum status status = STATUS_OK;
+    enum status status;
 
     snprintf(key, sizeof(key), "%" PRIu64, event_id);
     view = map_get(&v->by_id, slice_str(key));
     if (!view)
         view = view_new(v, event_id);
-    if (!view->reading) {
-        view->read = (struct seat_read){.cb = read_cb, .event_id = event_id, .rev = view->rev};
-        status = seat_store_read(v->seats, &view->read);
-        view->reading = status == STATUS_OK;
-    }
-    if (status == STATUS_OK)
-        list_push_back(&view->waits, &wait->link);
+    list_push_back(&view->next, &wait->link);
+    status = read_begin(view);
+    if (status != STATUS_OK)
+        list_remove(
+            &wait->link); /* the others of `next` have the next answer, or the next failure */
     return status;
 }
 

@@ -1,6 +1,8 @@
 /* The state of all seats of an event as this process last saw it: what availability is answered
- * from and best available is chosen in. Read from Redis at most once every VIEW_FRESH_MS whatever
- * the load; in between corrected by what this process' own holds teach. */
+ * from and best available is chosen in. Who asks for it gets a reading that began after the
+ * question, so nobody misses a change that was answered before; readings begin at least
+ * VIEW_PACE_MS apart, whatever the load. Best available may choose in one that is a little older,
+ * corrected by what this process' own holds teach: its hold decides. */
 #ifndef HOLDFAST_BOOKING_VIEW_H
 #define HOLDFAST_BOOKING_VIEW_H
 
@@ -8,6 +10,7 @@
 #include "engine/booking/seat_store.h"
 
 #define VIEW_FRESH_MS 75
+#define VIEW_PACE_MS  15
 
 /* An answer's body, shared by everybody who is sent it. */
 struct view_body {
@@ -30,10 +33,12 @@ struct view {
     struct view_body *json, *frame; /* made when first asked for, for rev; NULL: not yet */
     struct views *views;            /* private, as the rest */
     char key[24];
-    int64_t read_ns;
+    int64_t read_ns, begun_ns;
     bool reading;
     uint64_t told_rev; /* of seats left */
-    struct list waits, link;
+    struct list waits; /* for the reading under way */
+    struct list next;  /* for the one after it */
+    struct list link;
     struct seat_read read;
 };
 
@@ -48,6 +53,7 @@ struct view_wait {
 
 struct views;
 struct views *views_new(struct loop *l, struct seat_store *seats);
+void views_stop(struct views *v); /* before the loop goes */
 void views_free(struct views *v); /* completes what waits with CANCELED, inside the call; the seat
                                      store must have nothing under way */
 

@@ -183,7 +183,7 @@ static void write_allow(unsigned methods, char *ret_allow)
 }
 
 /* The route of this shape that serves the method; adds the methods of those that do not to
- * *methods. */
+ * *methods. "*" takes any path, so it does not tell that there is something at this one. */
 static const struct compiled_route *choose_method(const struct router_table *t, uint32_t rank,
                                                   const struct path_parts *parts,
                                                   enum http_method method, unsigned *methods)
@@ -195,7 +195,8 @@ static const struct compiled_route *choose_method(const struct router_table *t, 
             continue;
         if (serves(c->route, method))
             return c;
-        *methods |= 1u << c->route->method;
+        if (c->kinds[c->count - 1] != SEGMENT_REST)
+            *methods |= 1u << c->route->method;
     }
     return NULL;
 }
@@ -234,7 +235,7 @@ enum route_match router_match(const struct router *r, struct http_request *req, 
         *ret_ctx = t->ctx;
         return ROUTE_FOUND;
     }
-    if (rank == 0)
+    if (methods == 0)
         return ROUTE_NO_PATH;
     write_allow(methods, ret_allow);
     return ROUTE_NO_METHOD;

@@ -45,8 +45,12 @@ test('a declined card is told, charges nothing, and another card works on the sa
 test('the commit loses: the seat went elsewhere, the authorisation is voided, nothing is charged', async () => {
   const event = await open_sale();
   const held = (await hold_seats(event, [4])).body;
+  const key = new_key();
+  const answer = book(event, held, { key, token: 'tok_slow' });
+  await until('the provider is being asked', async () => (await payments(event)).length === 1);
   await sql(`UPDATE event_seat SET version = version + 1 WHERE event_id = ${event} AND seat = 4`);
-  const lost = await book(event, held);
+  await answer;
+  const lost = await until('an end', async () => { const replay = await book(event, held, { key, token: 'tok_slow' }); return replay.status !== 202 && replay.body.code !== 'idempotency_in_flight' && replay; });
   assert.equal(lost.status, 409, lost.raw.toString());
   assert.equal(lost.body.code, 'seat_taken');
   const rows = await until('voided', async () => { const all = await payments(event); return all.some(([state]) => state === 'voided') && all; });
