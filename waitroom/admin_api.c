@@ -1,7 +1,8 @@
 /* request -> ledger (PostgreSQL: it is decided) -> line (Redis: it is in effect) -> answer
  *
- * Answered only when it is in effect. When Redis does not take it the answer is 503 and the call may be repeated; what PostgreSQL has comes into effect with
- * the next write to the ledger, or when the line is rebuilt. */
+ * Answered only when it is in effect. When Redis does not take it the answer is 503 and the call
+ * may be repeated; what PostgreSQL has comes into effect with the next write to the ledger, or when
+ * the line is rebuilt. */
 #include "waitroom/admin_api.h"
 
 #include "engine/base/mem.h"
@@ -101,7 +102,8 @@ static void ledger_cb(struct ledger_call *ledger, enum status status)
     struct admin_call *call = container_of(ledger, struct admin_call, ledger);
 
     if (status == STATUS_INVALID)
-        refuse(call, PROBLEM_INVALID, "prequeueAt, opensAt and closesAt must follow in this order.");
+        refuse(call, PROBLEM_INVALID,
+               "prequeueAt, opensAt and closesAt must follow in this order.");
     else if (status == STATUS_OK && ledger->no_event)
         refuse(call, PROBLEM_NOT_FOUND, "There is no such event.");
     else if (status == STATUS_OK && !ledger->found)
@@ -152,25 +154,32 @@ static bool read_time(json_t *body, const char *key, bool *ret_given, int64_t *r
            *ret_ms > 0;
 }
 
+static void read_to(struct json_field *field, int64_t *out, bool *given)
+{
+    field->out = out;
+    field->ret_present = given;
+}
+
 static enum status read_put(json_t *body, struct put_body *b, char *why, size_t why_size)
 {
     struct ledger_change *c = &b->change;
     int64_t ignored;
-    const struct json_field fields[] = {
-        {.key = "ratePerMinute", .kind = JSON_KIND_INT, .out = &c->rate_per_minute,
-         .min = 0, .max = 10000000, .ret_present = &c->rate_given},
-        {.key = "maxActive", .kind = JSON_KIND_INT, .out = &c->max_active,
-         .min = 0, .max = 10000000, .ret_present = &c->active_given},
-        {.key = "claimSeconds", .kind = JSON_KIND_INT, .out = &c->claim_seconds,
-         .min = 1, .max = 86400, .ret_present = &c->claim_given},
+    struct json_field fields[] = {
+        {.key = "ratePerMinute", .kind = JSON_KIND_INT, .max = 10000000},
+        {.key = "maxActive", .kind = JSON_KIND_INT, .max = 10000000},
+        {.key = "claimSeconds", .kind = JSON_KIND_INT, .min = 1, .max = 86400},
         {.key = "prequeueAt", .kind = JSON_KIND_TIME, .out = &ignored},
         {.key = "opensAt", .kind = JSON_KIND_TIME, .out = &ignored},
         {.key = "closesAt", .kind = JSON_KIND_TIME, .out = &ignored},
         {.key = "proof", .kind = JSON_KIND_STR, .out = &b->proof, .max = 16},
         {.key = "beacon", .kind = JSON_KIND_STR, .out = &b->beacon, .max = 1024},
     };
-    enum status status = json_read(body, fields, array_len(fields), NULL, why, why_size);
+    enum status status;
 
+    read_to(&fields[0], &c->rate_per_minute, &c->rate_given);
+    read_to(&fields[1], &c->max_active, &c->active_given);
+    read_to(&fields[2], &c->claim_seconds, &c->claim_given);
+    status = json_read(body, fields, array_len(fields), NULL, why, why_size);
     if (status != STATUS_OK)
         return status;
     if (read_time(body, "prequeueAt", &c->prequeue_given, &c->prequeue_ms) &&

@@ -1,4 +1,5 @@
-/* What an operator does to a queue, on the ops listener: settings, pause, resume, open, close, reset. */
+/* What an operator does to a queue, on the ops listener: settings, pause, resume, open, close,
+ * reset. */
 #ifndef HOLDFAST_WAITROOM_ADMIN_API_H
 #define HOLDFAST_WAITROOM_ADMIN_API_H
 

@@ -1,4 +1,5 @@
-/* The board that everybody sees: the public status document of a queue, rendered once a view and copied to whoever asks. */
+/* The board that everybody sees: the public status document of a queue, rendered once a view and
+ * copied to whoever asks. */
 #ifndef HOLDFAST_WAITROOM_BOARD_H
 #define HOLDFAST_WAITROOM_BOARD_H
 
@@ -16,9 +17,12 @@ struct board {
 
 void board_init(struct board *b);
 void board_free(struct board *b);
-/* Brings it up to the view `line_gen` at now_ms; does nothing when it is (serverNow may be half a second old). Allocates only as it grows. */
-void board_render(struct board *b, uint64_t event_id, const struct line *line, uint64_t line_gen, int64_t now_ms);
-/* A frame of the stream, without and with its rev: two frames that differ in nothing else say the same. */
+/* Brings it up to the view `line_gen` at now_ms; does nothing when it is (serverNow may be half a
+ * second old). Allocates only as it grows. */
+void board_render(struct board *b, uint64_t event_id, const struct line *line, uint64_t line_gen,
+                  int64_t now_ms);
+/* A frame of the stream, without and with its rev: two frames that differ in nothing else say the
+ * same. */
 void board_frame(struct buf *b, const struct line *line, int64_t now_ms, bool with_rev);
 /* "etaSeconds": {"low","high"} or null */
 void board_put_wait(struct json_out *w, struct line_wait wait);

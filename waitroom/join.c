@@ -128,7 +128,7 @@ static void wait_for_numbers(struct queue *q, struct list *starved, uint64_t nex
 
     list_splice(starved, &q->joins);
     list_splice(&q->joins, starved);
-    list_for_each(it, &q->joins)
+    list_for_each (it, &q->joins)
         missing++;
     q->starving = true;
     meter_reserve(q, next + missing + q->meter.ahead);
@@ -224,7 +224,8 @@ void join_reserved(struct queue *q, enum status status)
 
 /* ---- the request ---- */
 
-/* The join id as the line keeps it: keyed by the line's salt, so that nobody can choose the bucket, cut to 12 bytes. */
+/* The join id as the line keeps it: keyed by the line's salt, so that nobody can choose the bucket,
+ * cut to 12 bytes. */
 static void hash_join_id(const struct queue *q, const struct uuid *join_id,
                          uint8_t ret_id[LINE_JOIN_ID_SIZE])
 {

@@ -6,13 +6,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define MS(column) "coalesce((extract(epoch FROM " column ") * 1000)::bigint, 0)"
-#define AT(parameter) "to_timestamp(nullif(" parameter "::bigint, 0) / 1000.0)"
-/* In the order of enum record_column. */
+/* In the order of enum record_column; times as milliseconds, 0 for NULL. */
 #define RECORD                                                                                     \
-    "epoch, first_number, settled, watermark, number_high, " MS("created_at") ", salt, version, "   \
-    "rate_per_minute, max_active, claim_seconds, " MS("prequeue_at") ", " MS("opens_at") ", "      \
-    MS("closes_at") ", paused"
+    "epoch, first_number, settled, watermark, number_high, "                                       \
+    "(extract(epoch FROM created_at) * 1000)::bigint, salt, version, "                             \
+    "rate_per_minute, max_active, claim_seconds, "                                                 \
+    "coalesce((extract(epoch FROM prequeue_at) * 1000)::bigint, 0), "                              \
+    "coalesce((extract(epoch FROM opens_at) * 1000)::bigint, 0), "                                 \
+    "coalesce((extract(epoch FROM closes_at) * 1000)::bigint, 0), paused"
 
 enum record_column {
     RECORD_EPOCH,
@@ -58,25 +59,29 @@ static const struct db_statement mark_statement = {
             "RETURNING " RECORD,
     .params = 4};
 
-/* A new queue starts with epoch 0, so that its first line has epoch 1. Absent parameters are NULL; times come with a flag of their
- * own, because NULL says that there shall be none. */
+/* A new queue starts with epoch 0, so that its first line has epoch 1. Absent parameters are NULL;
+ * times come with a flag of their own, because NULL says that there shall be none. */
 static const struct db_statement put_statement = {
     .name = "queue_put",
-    .text = "INSERT INTO queue AS q (event_id, epoch, rate_per_minute, max_active, claim_seconds, "
+    .text = "WITH given (prequeue_at, opens_at, closes_at) AS (SELECT "
+            "to_timestamp(nullif($6::bigint, 0) / 1000.0), "
+            "to_timestamp(nullif($8::bigint, 0) / 1000.0), "
+            "to_timestamp(nullif($10::bigint, 0) / 1000.0)) "
+            "INSERT INTO queue AS q (event_id, epoch, rate_per_minute, max_active, claim_seconds, "
             "prequeue_at, opens_at, closes_at) "
-            "VALUES ($1::bigint, 0, coalesce($2::integer, 600), coalesce($3::integer, 500), "
-            "coalesce($4::integer, 60), " AT("$6") ", " AT("$8") ", " AT("$10") ") "
+            "SELECT $1::bigint, 0, coalesce($2::integer, 600), coalesce($3::integer, 500), "
+            "coalesce($4::integer, 60), prequeue_at, opens_at, closes_at FROM given "
             "ON CONFLICT (event_id) DO UPDATE SET version = q.version + 1, "
             "rate_per_minute = coalesce($2::integer, q.rate_per_minute), "
             "max_active = coalesce($3::integer, q.max_active), "
-            "claim_seconds = coalesce($4::integer, q.claim_seconds), "
-            "prequeue_at = CASE WHEN $5::boolean THEN " AT("$6") " ELSE q.prequeue_at END, "
-            "opens_at = CASE WHEN $7::boolean THEN " AT("$8") " ELSE q.opens_at END, "
-            "closes_at = CASE WHEN $9::boolean THEN " AT("$10") " ELSE q.closes_at END "
+            "claim_seconds = coalesce($4::integer, q.claim_seconds), prequeue_at = "
+            "CASE WHEN $5::boolean THEN excluded.prequeue_at ELSE q.prequeue_at END, opens_at = "
+            "CASE WHEN $7::boolean THEN excluded.opens_at ELSE q.opens_at END, closes_at = "
+            "CASE WHEN $9::boolean THEN excluded.closes_at ELSE q.closes_at END "
             "RETURNING " RECORD,
     .params = 10};
 
-#define CHANGE "UPDATE queue SET version = version + 1, "
+#define CHANGE   "UPDATE queue SET version = version + 1, "
 #define OF_EVENT " WHERE event_id = $1::bigint "
 
 static const struct db_statement act_statements[] = {
@@ -87,16 +92,18 @@ static const struct db_statement act_statements[] = {
                        .text = CHANGE "paused = false" OF_EVENT "RETURNING " RECORD,
                        .params = 1},
     [LEDGER_OPEN] = {.name = "queue_open",
-                     .text = CHANGE "paused = false, opens_at = least(opens_at, now()), "
-                                    "prequeue_at = CASE WHEN prequeue_at <= now() THEN prequeue_at END, "
-                                    "closes_at = CASE WHEN closes_at > now() THEN closes_at END" OF_EVENT
-                                    "RETURNING " RECORD,
+                     .text = CHANGE
+                     "paused = false, opens_at = least(opens_at, now()), "
+                     "prequeue_at = CASE WHEN prequeue_at <= now() THEN prequeue_at END, "
+                     "closes_at = CASE WHEN closes_at > now() THEN closes_at END" OF_EVENT
+                     "RETURNING " RECORD,
                      .params = 1},
     [LEDGER_CLOSE] = {.name = "queue_close",
-                      .text = CHANGE "closes_at = least(closes_at, now()), "
-                                     "prequeue_at = CASE WHEN prequeue_at <= now() THEN prequeue_at END, "
-                                     "opens_at = CASE WHEN opens_at <= now() THEN opens_at END" OF_EVENT
-                                     "RETURNING " RECORD,
+                      .text = CHANGE
+                      "closes_at = least(closes_at, now()), "
+                      "prequeue_at = CASE WHEN prequeue_at <= now() THEN prequeue_at END, "
+                      "opens_at = CASE WHEN opens_at <= now() THEN opens_at END" OF_EVENT
+                      "RETURNING " RECORD,
                       .params = 1},
     [LEDGER_RESET] = {.name = "queue_reset",
                       .text = CHANGE "epoch = epoch + 1, first_number = number_high, "
@@ -105,7 +112,8 @@ static const struct db_statement act_statements[] = {
                       .params = 1},
 };
 
-/* Passes whose session ended with a booking and that might still be shown: a pass lives ten minutes. Once per rebuilt line, so it may scan. */
+/* Passes whose session ended with a booking and that might still be shown: a pass lives ten
+ * minutes. Once per rebuilt line, so it may scan. */
 static const struct db_statement booked_statement = {
     .name = "queue_booked",
     .text = "SELECT session FROM booking WHERE event_id = $1::bigint AND session <> '' "
@@ -224,8 +232,8 @@ enum status ledger_new_epoch(struct db *db, struct ledger_call *c, uint64_t even
     return submit(db, c, &epoch_statement, p.slices, read_record);
 }
 
-enum status ledger_reserve(struct db *db, struct ledger_call *c, uint64_t event_id,
-                           uint32_t epoch, uint64_t high)
+enum status ledger_reserve(struct db *db, struct ledger_call *c, uint64_t event_id, uint32_t epoch,
+                           uint64_t high)
 {
     struct params p = {.count = 0};
 
@@ -262,8 +270,7 @@ enum status ledger_put(struct db *db, struct ledger_call *c, uint64_t event_id,
     return submit(db, c, &put_statement, p.slices, read_record);
 }
 
-enum status ledger_act(struct db *db, struct ledger_call *c, uint64_t event_id,
-                       enum ledger_act act)
+enum status ledger_act(struct db *db, struct ledger_call *c, uint64_t event_id, enum ledger_act act)
 {
     struct params p = {.count = 0};
 

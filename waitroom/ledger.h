@@ -1,4 +1,5 @@
-/* What the line must not forget, in PostgreSQL (table queue): settings, reserved numbers, watermark. Whatever is not written there has not happened. */
+/* What the line must not forget, in PostgreSQL (table queue): settings, reserved numbers,
+ * watermark. Whatever is not written there has not happened. */
 #ifndef HOLDFAST_WAITROOM_LEDGER_H
 #define HOLDFAST_WAITROOM_LEDGER_H
 
@@ -7,7 +8,8 @@
 
 #define LEDGER_DEADLINE_MS 3000
 
-/* Settings as an operator gives them: what is not given keeps its value (or the default of a new queue). */
+/* Settings as an operator gives them: what is not given keeps its value (or the default of a new
+ * queue). */
 struct ledger_change {
     bool rate_given, active_given, claim_given;
     int64_t rate_per_minute, max_active, claim_seconds;
@@ -23,9 +25,9 @@ typedef void (*ledger_call_cb)(struct ledger_call *call, enum status status);
 /* One call, embedded by its owner, who sets cb. */
 struct ledger_call {
     ledger_call_cb cb;
-    bool found;                /* there is such a queue, and the epoch was the current one where one was given */
-    bool no_event;             /* put: there is no such event */
-    struct line_record record; /* when found */
+    bool found; /* there is such a queue, and the epoch was the current one where one was given */
+    bool no_event;                   /* put: there is no such event */
+    struct line_record record;       /* when found */
     char (*sessions)[LINE_JTI_SIZE]; /* booked: owned by the caller afterwards, may be NULL */
     size_t session_count;
     /* private */
@@ -37,13 +39,18 @@ enum status ledger_find(struct db *db, struct ledger_call *c, uint64_t event_id)
 /* Starts a new epoch: whoever still works under the old one is refused from here on. */
 enum status ledger_new_epoch(struct db *db, struct ledger_call *c, uint64_t event_id) MUST_CHECK;
 /* Raises number_high to at least `high`. */
-enum status ledger_reserve(struct db *db, struct ledger_call *c, uint64_t event_id, uint32_t epoch, uint64_t high) MUST_CHECK;
+enum status ledger_reserve(struct db *db, struct ledger_call *c, uint64_t event_id, uint32_t epoch,
+                           uint64_t high) MUST_CHECK;
 /* Raises watermark and settled. */
-enum status ledger_mark(struct db *db, struct ledger_call *c, uint64_t event_id, uint32_t epoch, uint64_t watermark, uint64_t settled) MUST_CHECK;
+enum status ledger_mark(struct db *db, struct ledger_call *c, uint64_t event_id, uint32_t epoch,
+                        uint64_t watermark, uint64_t settled) MUST_CHECK;
 /* Makes or changes the queue. INVALID (SQLSTATE 23514): the times contradict each other. */
-enum status ledger_put(struct db *db, struct ledger_call *c, uint64_t event_id, const struct ledger_change *change) MUST_CHECK;
-enum status ledger_act(struct db *db, struct ledger_call *c, uint64_t event_id, enum ledger_act act) MUST_CHECK;
-/* The sessions (jti) that ended with a booking and whose pass is still good, in c->sessions, for the caller to free. */
+enum status ledger_put(struct db *db, struct ledger_call *c, uint64_t event_id,
+                       const struct ledger_change *change) MUST_CHECK;
+enum status ledger_act(struct db *db, struct ledger_call *c, uint64_t event_id,
+                       enum ledger_act act) MUST_CHECK;
+/* The sessions (jti) that ended with a booking and whose pass is still good, in c->sessions, for
+ * the caller to free. */
 enum status ledger_booked(struct db *db, struct ledger_call *c, uint64_t event_id) MUST_CHECK;
 
 #endif

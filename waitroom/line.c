@@ -1,10 +1,10 @@
 #include "waitroom/line.h"
 
 /* Around the estimate: the rate swings, and people ahead leave or stay longer. */
-#define WAIT_LOW 0.75
-#define WAIT_HIGH 1.4
+#define WAIT_LOW     0.75
+#define WAIT_HIGH    1.4
 #define WAIT_SLACK_S 5.0
-#define WAIT_MAX_S (30.0 * 86400)
+#define WAIT_MAX_S   (30.0 * 86400)
 /* Somebody asks about ten times on the way to the front. */
 #define POLLS_PER_WAIT 10
 

@@ -1,4 +1,5 @@
-/* The line of one event as a worker last saw it, and everything that follows from it without asking anybody: phase, position, wait, how often to ask. Pure. */
+/* The line of one event as a worker last saw it, and everything that follows from it without asking
+ * anybody: phase, position, wait, how often to ask. Pure. */
 #ifndef HOLDFAST_WAITROOM_LINE_H
 #define HOLDFAST_WAITROOM_LINE_H
 
@@ -22,8 +23,8 @@ struct line {
     uint32_t epoch;
     uint64_t first, next;      /* the line's numbers are first .. next-1 */
     uint64_t serving, settled; /* below serving: called; below settled: the time to claim is over */
-    uint64_t old_high;         /* numbers below it were given, or not, before Redis was lost; 0: it never was */
-    uint64_t seq;              /* passes of the meter under this epoch */
+    uint64_t old_high; /* below it nobody knows which were given before the loss; 0: none was */
+    uint64_t seq;      /* passes of the meter under this epoch */
     int64_t active, pressure;
     int64_t rate_milli; /* measured admissions per minute, thousandths */
     int64_t resume_ms;  /* admission waits until then */
@@ -57,10 +58,12 @@ static inline uint64_t line_ahead(const struct line *line, uint64_t number)
 
 /* The range of the wait for somebody with so many ahead, from the measured rate. */
 struct line_wait line_wait(const struct line *line, enum line_phase phase, uint64_t ahead);
-/* When to ask again, ms: grows with the distance from the front, at most LINE_POLL_MAX_MS, spread by up to a fifth either way. */
+/* When to ask again, ms: grows with the distance from the front, at most LINE_POLL_MAX_MS, spread
+ * by up to a fifth either way. */
 #define LINE_POLL_MIN_MS 1000
 #define LINE_POLL_MAX_MS 30000
-uint32_t line_poll_ms(const struct line *line, enum line_phase phase, uint64_t ahead, int64_t now_ms, struct rng *rng);
+uint32_t line_poll_ms(const struct line *line, enum line_phase phase, uint64_t ahead,
+                      int64_t now_ms, struct rng *rng);
 /* Reads "left,from,to,currency"; false (and seats_known false) for anything else. */
 bool line_parse_seats(struct line *line, struct slice text);
 

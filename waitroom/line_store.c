@@ -9,10 +9,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define KEY_SIZE 80
-#define INT_SIZE 24
-#define RECOVER_MS "3000"
-#define SPENT_LIFE_MS "660000" /* the life of a pass, and some */
+#define KEY_SIZE      80
+#define INT_SIZE      24
+#define RECOVER_MS    "3000"
+#define SPENT_LIFE_MS "660000"  /* the life of a pass, and some */
 #define BUCKET_LIFE_S "1209600" /* twice the life of a ticket */
 
 static struct kv_script script_meter = {.name = "line_meter", .source = lua_line_meter};
@@ -81,7 +81,8 @@ static void call_cb(struct kv_request *request, enum status status, const struct
     if (status == STATUS_OK) {
         call->outcome = LINE_DONE;
         call->read(call, reply);
-    } else if (status == STATUS_INTERNAL) { /* loading, read-only, out of memory: not the client's doing, and it passes */
+    } else if (status == STATUS_INTERNAL) {
+        /* Loading, read-only, out of memory: not the client's doing, and it passes. */
         log_warn("line_store", "redis refused", log_slice("why", reply->str));
         status = STATUS_UNAVAILABLE;
     }
@@ -368,7 +369,7 @@ enum status line_store_forget(struct kv *kv, struct line_call *c, uint64_t event
 
 /* ---- joining ---- */
 
-#define JOIN_HEAD 4
+#define JOIN_HEAD  4
 #define JOIN_WIDTH 3
 
 static void read_join(struct line_call *call, const struct kv_reply *r)

@@ -16,22 +16,22 @@ struct waitroom_settings {
     int64_t queues, pause_seconds;
 };
 
-#define OPTION_STR(option, field, fallback, is_secret, help)                                       \
-    {option, CONFIG_STR, offsetof(struct waitroom_settings, field), fallback, 0, 0, is_secret, help}
-#define OPTION_INT(option, field, fallback, low, high, help)                                       \
-    {option, CONFIG_INT, offsetof(struct waitroom_settings, field), fallback, low, high, false, help}
+#define AT(field) offsetof(struct waitroom_settings, field)
 
 static const struct config_option options[] = {
     DAEMON_OPTIONS(struct waitroom_settings, daemon, "8081", "9081"),
-    OPTION_STR("redis", redis, "127.0.0.1:6379", false, "host:port of Redis"),
-    OPTION_STR("database", database, "", true, "libpq connection string of PostgreSQL"),
-    OPTION_STR("ticket-keys", ticket_keys, NULL, false, "file of the HMAC keys of the tickets"),
-    OPTION_STR("pass-key", pass_key, NULL, false, "PEM file: Ed25519 private key of the passes"),
-    OPTION_STR("public-url", public_url, NULL, false, "origin that browsers see"),
-    OPTION_STR("web-root", web_root, NULL, false, "directory of the static pages; none: they are not served"),
-    OPTION_INT("queues", queues, "4096", 1, 1000000, "queues kept in memory at most"),
-    OPTION_INT("pause-seconds", pause_seconds, "10", 0, 3600,
-               "admission pauses so long after Redis forgot a line, seconds"),
+    {"redis", CONFIG_STR, AT(redis), "127.0.0.1:6379", 0, 0, false, "host:port of Redis"},
+    {"database", CONFIG_STR, AT(database), "", 0, 0, true, "libpq connection string of PostgreSQL"},
+    {"ticket-keys", CONFIG_STR, AT(ticket_keys), NULL, 0, 0, false,
+     "file of the HMAC keys of the tickets"},
+    {"pass-key", CONFIG_STR, AT(pass_key), NULL, 0, 0, false,
+     "PEM file: Ed25519 private key of the passes"},
+    {"public-url", CONFIG_STR, AT(public_url), NULL, 0, 0, false, "origin that browsers see"},
+    {"web-root", CONFIG_STR, AT(web_root), NULL, 0, 0, false,
+     "directory of the static pages; none: they are not served"},
+    {"queues", CONFIG_INT, AT(queues), "4096", 1, 1000000, false, "queues kept in memory at most"},
+    {"pause-seconds", CONFIG_INT, AT(pause_seconds), "10", 0, 3600, false,
+     "admission pauses so long after Redis forgot a line, seconds"},
 };
 
 struct program {
@@ -55,7 +55,8 @@ static bool load_ticket_keys(struct program *p, struct token_keys *ret_keys)
     if (p->settings.ticket_keys &&
         token_keys_load(ret_keys, p->settings.ticket_keys, why, sizeof(why)) == STATUS_OK)
         return true;
-    log_error("waitroom", "no ticket keys", log_str("why", why), log_str("remedy", "--ticket-keys FILE"));
+    log_error("waitroom", "no ticket keys", log_str("why", why),
+              log_str("remedy", "--ticket-keys FILE"));
     return false;
 }
 
@@ -67,7 +68,8 @@ static bool load_signer(struct program *p, struct jwt_signer **ret_signer)
         status = jwt_signer_load(p->settings.pass_key, ret_signer);
     if (status == STATUS_OK)
         return true;
-    log_error("waitroom", "no pass key", log_status(status), log_str("remedy", "--pass-key FILE (PEM, Ed25519)"));
+    log_error("waitroom", "no pass key", log_status(status),
+              log_str("remedy", "--pass-key FILE (PEM, Ed25519)"));
     return false;
 }
 
@@ -83,7 +85,8 @@ static bool load_site(struct program *p, struct static_files **ret_files)
     return false;
 }
 
-/* All or nothing: what cannot be read leaves the old in place. The path of each file is that of the start. */
+/* All or nothing: what cannot be read leaves the old in place. The path of each file is that of the
+ * start. */
 static void reload(void *ctx)
 {
     struct program *p = ctx;
@@ -123,7 +126,8 @@ static bool postgres_ready(void *ctx, const char **ret_why)
 static void add_checks(struct program *p)
 {
     p->checks[0] = (struct daemon_check){.name = "redis", .ready = redis_ready, .ctx = p->room.kv};
-    p->checks[1] = (struct daemon_check){.name = "postgresql", .ready = postgres_ready, .ctx = p->room.db};
+    p->checks[1] =
+        (struct daemon_check){.name = "postgresql", .ready = postgres_ready, .ctx = p->room.db};
     daemon_check_add(&p->daemon, &p->checks[0]);
     daemon_check_add(&p->daemon, &p->checks[1]);
 }
@@ -164,7 +168,8 @@ static void open_room(struct program *p)
     add_checks(p);
 }
 
-/* The stores complete everything while daemon_free runs the loop for the last time; only then the queues may go. */
+/* The stores complete everything while daemon_free runs the loop for the last time; only then the
+ * queues may go. */
 static void close_room(struct program *p)
 {
     meter_stop(&p->meter);

@@ -1,12 +1,15 @@
 /* A pass and what follows from it:
  *
- *   meter_pass -> line_meter.lua -> pass_cb -+- forgotten ---> recover_start (recover.c) -> meter_pass
- *                                            +- persist -----> ledger_mark -> line_confirm.lua   (only now `serving` moves)
+ *   meter_pass -> line_meter.lua -> pass_cb -+- forgotten ---> recover_start (recover.c) ->
+ * meter_pass
+ *                                            +- persist -----> ledger_mark -> line_confirm.lua
+ * (only now `serving` moves)
  *                                            +- want --------> ledger_reserve -> line_reserve.lua
  *                                            +- view: waiting requests, board, stream
  *
- * Both ledger writes name the epoch: PostgreSQL refuses whoever still works for a line that is no more. A step that fails is not repeated here; the line
- * keeps a lease on it for a second, then asks the next pass. */
+ * Both ledger writes name the epoch: PostgreSQL refuses whoever still works for a line that is no
+ * more. A step that fails is not repeated here; the line keeps a lease on it for a second, then
+ * asks the next pass. */
 #include "waitroom/meter.h"
 
 #include "engine/base/log.h"
@@ -15,11 +18,11 @@
 #include "waitroom/recover.h"
 #include "waitroom/stream.h"
 
-#define TICK_MS 100
-#define CALM_MS 1000   /* between passes of a line in which nothing happens */
+#define TICK_MS   100
+#define CALM_MS   1000 /* between passes of a line in which nothing happens */
 #define LIVELY_MS 2000 /* a line stays lively so long after something happened */
 #define UNUSED_MS 60000
-#define MS 1000000LL
+#define MS        1000000LL
 
 /* ---- numbers ---- */
 

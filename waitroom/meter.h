@@ -1,4 +1,5 @@
-/* The meter: every 100 ms one Lua pass a queue that is in use, and what such a pass asks for (watermark, reserved numbers). Any worker may do it. */
+/* The meter: every 100 ms one Lua pass a queue that is in use, and what such a pass asks for
+ * (watermark, reserved numbers). Any worker may do it. */
 #ifndef HOLDFAST_WAITROOM_METER_H
 #define HOLDFAST_WAITROOM_METER_H
 
@@ -18,7 +19,8 @@ void meter_load(struct queue *q);
 void meter_pass(struct queue *q);
 /* Something has happened to a calm line: passes come at every tick for a while. */
 void meter_wake(struct queue *q);
-/* Reserves numbers up to `high`; join_reserved is told how it ended. Does nothing while another reservation is under way. */
+/* Reserves numbers up to `high`; join_reserved is told how it ended. Does nothing while another
+ * reservation is under way. */
 void meter_reserve(struct queue *q, uint64_t high);
 /* Puts settings that PostgreSQL has into the line, if they are newer. */
 void meter_push_settings(struct queue *q, const struct line_settings *settings);

@@ -96,9 +96,8 @@ static void answer_waiting(struct queue *q, struct http_request *req, uint64_t n
 static void answer_pass(struct queue *q, struct http_request *req, const struct claim *claim)
 {
     int64_t expires_s = claim->call.issued_s + LINE_PASS_LIFE_S;
-    struct jwt_claims claims = {.issuer = "holdfast",
-                                .issued_s = claim->call.issued_s,
-                                .expires_s = expires_s};
+    struct jwt_claims claims = {
+        .issuer = "holdfast", .issued_s = claim->call.issued_s, .expires_s = expires_s};
     struct buf token;
     struct json_out w;
 
@@ -143,9 +142,7 @@ static void answer_pass_claim(struct queue *q, struct http_request *req, const s
     case CLAIM_ENDED:
         answer_missed(q, req, "The pass of this ticket has been used or has expired.");
         return;
-    case CLAIM_MISSED:
-        answer_missed(q, req, "The time to claim the pass is over.");
-        return;
+    case CLAIM_MISSED: answer_missed(q, req, "The time to claim the pass is over."); return;
     case CLAIM_CLOSED:
         http_reply_problem(req, PROBLEM_QUEUE_CLOSED, "The queue is closed.");
         return;
@@ -156,7 +153,7 @@ static void answer_pass_claim(struct queue *q, struct http_request *req, const s
 static void answer_me_claim(struct queue *q, struct http_request *req, const struct claim *claim)
 {
     static const char *const states[] = {
-        [CLAIM_CALLED] = "called", [CLAIM_NEW] = "admitted", [CLAIM_SAME] = "admitted",
+        [CLAIM_CALLED] = "called", [CLAIM_NEW] = "admitted",  [CLAIM_SAME] = "admitted",
         [CLAIM_ENDED] = "missed",  [CLAIM_MISSED] = "missed", [CLAIM_CLOSED] = "missed"};
 
     if (claim->call.claim == CLAIM_WAIT)
@@ -227,7 +224,8 @@ static void back_cb(struct line_call *call, enum status status)
     queue_let_go(q);
 }
 
-/* Nobody knows which numbers below old_high were given: those who show such a ticket are noted as present. */
+/* Nobody knows which numbers below old_high were given: those who show such a ticket are noted as
+ * present. */
 static void note_back(struct queue *q, uint64_t number)
 {
     struct claim *claim = pool_take(&q->room->claims);

@@ -12,7 +12,8 @@ void pass_get_me(struct http_request *req, void *ctx);
 /* POST /v1/queues/{eventId}/passes */
 void pass_post(struct http_request *req, void *ctx);
 
-/* The id of the one pass a number can have: a UUID (version 8) from the line's salt, the same whenever it is computed. Text with NUL, 37 bytes. */
+/* The id of the one pass a number can have: a UUID (version 8) from the line's salt, the same
+ * whenever it is computed. Text with NUL, 37 bytes. */
 void pass_id(const uint8_t salt[16], uint64_t number, char *ret_jti);
 
 size_t pass_claim_size(void); /* for the pool */

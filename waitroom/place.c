@@ -12,10 +12,10 @@
  * token.h puts version and key id before it and the MAC after it. */
 #include "waitroom/place.h"
 
-#define PLACE_TYPE 'Q'
+#define PLACE_TYPE   'Q'
 #define PLACE_LAYOUT 1
-#define PLACE_SIZE 38
-#define PLACE_LABEL "place"
+#define PLACE_SIZE   38
+#define PLACE_LABEL  "place"
 
 size_t place_seal(const struct token_keys *keys, const struct place *place, char *ret_text)
 {

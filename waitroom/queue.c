@@ -6,15 +6,15 @@
 #include "waitroom/meter.h"
 #include "waitroom/stream.h"
 
-#define ABSENT_MS 1000
-#define FAILED_MS 200
-#define ASLEEP_MS 60000
+#define ABSENT_MS   1000
+#define FAILED_MS   200
+#define ASLEEP_MS   60000
 #define EVICT_TRIES 16
-#define MS 1000000LL
+#define MS          1000000LL
 
 struct queues {
-    struct map map;      /* by the bytes of event_id */
-    struct list by_use;  /* most recent first */
+    struct map map;     /* by the bytes of event_id */
+    struct list by_use; /* most recent first */
     struct waitroom *room;
     bool walking;
 };
@@ -148,8 +148,7 @@ static struct queue *find_or_add(struct waitroom *w, uint64_t event_id)
 /* Marks the use, and brings a state that has had its time back to NEW. */
 static void touch(struct queue *q, int64_t now_ns)
 {
-    if (q->state == QUEUE_READY && now_ns - q->used_ns > ASLEEP_MS * MS &&
-        q->subscriber_count == 0)
+    if (q->state == QUEUE_READY && now_ns - q->used_ns > ASLEEP_MS * MS && q->subscriber_count == 0)
         q->state = QUEUE_NEW;
     if ((q->state == QUEUE_ABSENT || q->state == QUEUE_FAILED) && now_ns >= q->until_ns)
         q->state = QUEUE_NEW;

@@ -1,4 +1,5 @@
-/* The queues a worker knows: found by event id, loaded on first use, metered while somebody asks for them, forgotten when nobody does. Bounded. */
+/* The queues a worker knows: found by event id, loaded on first use, metered while somebody asks
+ * for them, forgotten when nobody does. Bounded. */
 #ifndef HOLDFAST_WAITROOM_QUEUE_H
 #define HOLDFAST_WAITROOM_QUEUE_H
 
@@ -17,8 +18,8 @@ struct queue {
     uint64_t event_id;
     struct waitroom *room;
     enum queue_state state;
-    struct line line; /* READY: as last seen; before: what an earlier time left */
-    int64_t line_ns;  /* when */
+    struct line line;  /* READY: as last seen; before: what an earlier time left */
+    int64_t line_ns;   /* when */
     uint64_t line_gen; /* raised with every view */
     struct board board;
 
@@ -68,7 +69,8 @@ void queues_free(struct queues *qs);
 /* Visits all; none is added or forgotten meanwhile. */
 void queues_walk(struct queues *qs, void (*visit)(struct queue *q, int64_t now_ns), int64_t now_ns);
 
-/* The queue of {eventId}, ready. NULL: the request was answered (404, 503) or waits, then `handler` is called again with it. */
+/* The queue of {eventId}, ready. NULL: the request was answered (404, 503) or waits, then `handler`
+ * is called again with it. */
 struct queue *queue_enter(struct waitroom *w, struct http_request *req, http_handler_fn handler);
 /* What is known without asking; NULL: nothing. */
 struct queue *queue_find(struct waitroom *w, uint64_t event_id);

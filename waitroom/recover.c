@@ -2,10 +2,10 @@
  *
  *   find        is there such a queue at all?                      no: ABSENT
  *   right       {e}:q:recover, one worker at a time, 3 s           taken: the other one does it
- *   new epoch   in PostgreSQL: whoever works for the old line is refused from here on, so what is read now stays true
- *   booked      sessions that ended with a booking are ended again in Redis, in portions
- *   load        line_load.lua, refused when the right has passed to another
- *   meter_pass  the view */
+ *   new epoch   in PostgreSQL: whoever works for the old line is refused from here on, so what is
+ * read now stays true booked      sessions that ended with a booking are ended again in Redis, in
+ * portions load        line_load.lua, refused when the right has passed to another meter_pass  the
+ * view */
 #include "waitroom/recover.h"
 
 #include "engine/base/log.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define PATH_SIZE 512
+#define PATH_SIZE  512
 #define GZIP_WORTH 256 /* bytes; below, the answer is not smaller on the wire */
 
 struct static_file {
@@ -96,7 +96,8 @@ static void compress_file(struct static_file *f)
     z_stream z = {0};
     size_t size;
 
-    if (f->len < GZIP_WORTH || deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (f->len < GZIP_WORTH ||
+        deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
         return;
     size = deflateBound(&z, f->len);
     f->gzip = mem_alloc(size);
@@ -255,7 +256,8 @@ static struct static_file *find_file(struct static_files *files, struct slice pa
     if (f || path.len == 0 || path.at[path.len - 1] != '/')
         return f;
     len = snprintf(text, sizeof(text), "%.*sindex.html", SLICE_ARG(path));
-    return (size_t)len < sizeof(text) ? map_get(&files->by_path, slice_of(text, (size_t)len)) : NULL;
+    return (size_t)len < sizeof(text) ? map_get(&files->by_path, slice_of(text, (size_t)len))
+                                      : NULL;
 }
 
 /* True when the client takes gzip: named and not refused with q=0 (RFC 9110 section 12.5.3). */
@@ -270,8 +272,8 @@ static bool takes_gzip(const struct http_request *req)
         if (!slice_eq_nocase(coding, SLICE_LITERAL("gzip")))
             continue;
         weight = slice_trim(weight);
-        return !slice_is(weight, "q=0") && !slice_is(weight, "q=0.0") && !slice_is(weight, "q=0.00") &&
-               !slice_is(weight, "q=0.000");
+        return !slice_is(weight, "q=0") && !slice_is(weight, "q=0.0") &&
+               !slice_is(weight, "q=0.00") && !slice_is(weight, "q=0.000");
     }
     return false;
 }
@@ -282,9 +284,10 @@ static void put_headers(struct http_request *req, const struct static_file *f)
     http_header(req, "ETag", f->etag);
     http_header(req, "Cache-Control", "no-cache");
     http_header(req, "Vary", "Accept-Encoding");
-    http_header(req, "Content-Security-Policy",
-                "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; style-src 'self'; "
-                "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'");
+    http_header(
+        req, "Content-Security-Policy",
+        "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; style-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'");
     http_header(req, "X-Content-Type-Options", "nosniff");
     http_header(req, "X-Frame-Options", "DENY");
     http_header(req, "Referrer-Policy", "strict-origin-when-cross-origin");

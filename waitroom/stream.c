@@ -7,9 +7,10 @@
 #include <assert.h>
 
 #define FRAME_MAX 512
-#define FRAME_NS (1000 * 1000000LL) /* between frames */
-#define REFRESH_NS (10 * FRAME_NS)  /* the same is said again, so that a client knows the stream lives */
-#define SWEEP_SLICE 1000            /* frames sent in one turn of the loop: about 6 ms */
+#define FRAME_NS  (1000 * 1000000LL) /* between frames */
+#define REFRESH_NS                                                                                 \
+    (10 * FRAME_NS)      /* the same is said again, so that a client knows the stream lives */
+#define SWEEP_SLICE 1000 /* frames sent in one turn of the loop: about 6 ms */
 
 struct subscriber {
     struct list link; /* queue->subscribers */

@@ -1,4 +1,5 @@
-/* The stream: one frame a queue, built at most once a second when what it says has changed, the same bytes to all subscribers. */
+/* The stream: one frame a queue, built at most once a second when what it says has changed, the
+ * same bytes to all subscribers. */
 #ifndef HOLDFAST_WAITROOM_STREAM_H
 #define HOLDFAST_WAITROOM_STREAM_H
 

@@ -6,7 +6,7 @@
 #include "waitroom/queue.h"
 
 #define JOIN_BATCHES 256
-#define JWKS_MAX 4096
+#define JWKS_MAX     4096
 
 void waitroom_init(struct waitroom *w)
 {

@@ -1,4 +1,5 @@
-/* What the parts of the waiting room share: the stores, the keys, the pools, the counters. One per process, made by main.c. */
+/* What the parts of the waiting room share: the stores, the keys, the pools, the counters. One per
+ * process, made by main.c. */
 #ifndef HOLDFAST_WAITROOM_WAITROOM_H
 #define HOLDFAST_WAITROOM_WAITROOM_H
 
@@ -28,7 +29,8 @@
     X(COUNTER, reserves_total, "blocks of numbers reserved")                                       \
     X(COUNTER, recoveries_total, "lines rebuilt from PostgreSQL")                                  \
     X(COUNTER, stream_frames_total, "frames sent to stream subscribers")                           \
-    X(COUNTER, stream_skips_total, "frames not sent because the subscriber was still busy with the last") \
+    X(COUNTER, stream_skips_total,                                                                 \
+      "frames not sent because the subscriber was still busy with the last")                       \
     X(GAUGE, stream_subscribers, "open streams")
 
 METRIC_STRUCT(waitroom_metrics, WAITROOM_METRICS);

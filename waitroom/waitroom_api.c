@@ -6,7 +6,8 @@
 #include "waitroom/queue.h"
 #include "waitroom/stream.h"
 
-/* GET /v1/queues/{eventId}: asked more often than everything else together. No store, no allocation. */
+/* GET /v1/queues/{eventId}: asked more often than everything else together. No store, no
+ * allocation. */
 static void get_status(struct http_request *req, void *ctx)
 {
     struct queue *q = queue_enter(ctx, req, get_status);

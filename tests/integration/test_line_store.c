@@ -13,9 +13,9 @@
 
 TestSuite(line_store, .timeout = 90, .fini = assert_no_leaks);
 
-#define EVENT 7
+#define EVENT       7
 #define LONG_AGO_MS 1000000000000
-#define FAR_MS 9000000000000
+#define FAR_MS      9000000000000
 
 static struct loop loop;
 static struct server *redis;
@@ -159,12 +159,14 @@ static int64_t join(uint64_t person)
 
 static struct line_record record_of(int64_t rate_per_minute, int64_t max_active)
 {
-    return (struct line_record){
-        .settings = {.version = 1, .rate_per_minute = rate_per_minute, .max_active = max_active,
-                     .claim_ms = 60000, .opens_ms = LONG_AGO_MS},
-        .epoch = 1,
-        .born_ms = LONG_AGO_MS,
-        .salt = {1, 2, 3}};
+    return (struct line_record){.settings = {.version = 1,
+                                             .rate_per_minute = rate_per_minute,
+                                             .max_active = max_active,
+                                             .claim_ms = 60000,
+                                             .opens_ms = LONG_AGO_MS},
+                                .epoch = 1,
+                                .born_ms = LONG_AGO_MS,
+                                .salt = {1, 2, 3}};
 }
 
 static void setup_line(const struct line_record *record, uint64_t high)
@@ -203,7 +205,8 @@ Test(line_store, missing_line_is_never_an_answer, .init = open_stores, .fini = c
     cr_assert_str_eq(server_redis(redis, "DBSIZE"), "0", "and nothing was left behind");
 }
 
-Test(line_store, line_of_another_server_process_is_not_known, .init = open_stores, .fini = close_stores)
+Test(line_store, line_of_another_server_process_is_not_known, .init = open_stores,
+     .fini = close_stores)
 {
     struct line_record record = record_of(600, 10);
 
@@ -333,17 +336,29 @@ Test(line_store, memory_of_a_place_is_small, .init = open_stores, .fini = close_
     uint64_t before, after;
 
     setup_line(&record, PEOPLE);
-    slice_to_u64(slice_str(server_redis(redis, "EVAL return(tonumber(string.match(redis.call('INFO','memory'),'used_memory:(%d+)'))) 0")), &before);
+    slice_to_u64(
+        slice_str(server_redis(
+            redis,
+            "EVAL return(tonumber(string.match(redis.call('INFO','memory'),'used_memory:(%d+)'))) "
+            "0")),
+        &before);
     for (uint64_t i = 0; i < PEOPLE; i += LINE_JOINS_MAX)
         join_many(i, LINE_JOINS_MAX);
-    slice_to_u64(slice_str(server_redis(redis, "EVAL return(tonumber(string.match(redis.call('INFO','memory'),'used_memory:(%d+)'))) 0")), &after);
-    cr_assert_leq((after - before) / PEOPLE, 32, "%d bytes a person", (int)((after - before) / PEOPLE));
+    slice_to_u64(
+        slice_str(server_redis(
+            redis,
+            "EVAL return(tonumber(string.match(redis.call('INFO','memory'),'used_memory:(%d+)'))) "
+            "0")),
+        &after);
+    cr_assert_leq((after - before) / PEOPLE, 32, "%d bytes a person",
+                  (int)((after - before) / PEOPLE));
     cr_assert_str_eq(server_redis(redis, "OBJECT ENCODING {e7}:q:join:0:0"), "listpack");
 }
 
 /* ---- the meter and the passes ---- */
 
-Test(line_store, nobody_is_called_before_the_ledger_has_it, .init = open_stores, .fini = close_stores)
+Test(line_store, nobody_is_called_before_the_ledger_has_it, .init = open_stores,
+     .fini = close_stores)
 {
     struct line_record record = record_of(60000, 100);
     struct meter_call m;
@@ -398,7 +413,8 @@ Test(line_store, two_workers_at_once_admit_once, .init = open_stores, .fini = cl
 
         snprintf(jti, sizeof(jti), "pass-%d", (int)number);
         for (size_t i = 0; i < 2; i++)
-            cr_assert_eq(line_store_claim(workers[i], &calls[i], EVENT, number, jti, true), STATUS_OK);
+            cr_assert_eq(line_store_claim(workers[i], &calls[i], EVENT, number, jti, true),
+                         STATUS_OK);
         LOOP_UNTIL(&loop, answered == 2, 3000);
         answered = 0;
         given += (calls[0].claim == CLAIM_NEW) + (calls[1].claim == CLAIM_NEW);
@@ -425,7 +441,8 @@ Test(line_store, room_is_kept_and_given_back, .init = open_stores, .fini = close
     cr_assert_eq(turn_meter().serving, 4);
 }
 
-Test(line_store, no_shows_miss_their_turn_and_others_come, .init = open_stores, .fini = close_stores)
+Test(line_store, no_shows_miss_their_turn_and_others_come, .init = open_stores,
+     .fini = close_stores)
 {
     struct line_record record = record_of(600000, 3);
 
@@ -502,7 +519,8 @@ Test(line_store, missed_turns_flow_back, .init = open_stores, .fini = close_stor
     cr_assert_eq(meter().line.serving, 15, "seven did not come");
 }
 
-/* I9: numbers are unique, serving only moves forward, and admitted <= rate * t + burst, whatever two workers do in whatever order. */
+/* I9: numbers are unique, serving only moves forward, and admitted <= rate * t + burst, whatever
+ * two workers do in whatever order. */
 Test(line_store, random_schedules_keep_the_promises, .init = open_stores, .fini = close_stores)
 {
     const int64_t rate_per_minute = 12000; /* 200 a second, burst 200 */
@@ -614,7 +632,8 @@ Test(line_store, after_a_loss_admission_pauses, .init = open_stores, .fini = clo
     LOOP_UNTIL(&loop, turn_meter().serving > 10, 3000);
 }
 
-Test(line_store, absent_numbers_are_passed_over_without_charge, .init = open_stores, .fini = close_stores)
+Test(line_store, absent_numbers_are_passed_over_without_charge, .init = open_stores,
+     .fini = close_stores)
 {
     struct line_record record = lost_record();
     uint64_t next;

@@ -9,21 +9,21 @@
 #include "waitroom/place.h"
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(waitroom, .timeout = 120);
 
-#define ADMIN "admin-secret"
+#define ADMIN    "admin-secret"
 #define KEY_LINE "9 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"
 
 static struct temp_dir dir;
@@ -63,9 +63,24 @@ static void write_files(void)
 static void start_worker(struct daemon_run *d, const char *name)
 {
     char log[300];
-    const char *argv[] = {WAITROOM_BINARY, "--redis", redis->address, "--database", postgres->address,
-                          "--ticket-keys", keys_path, "--pass-key", pem_path, "--web-root", web_path,
-                          "--pause-seconds", "1", "--public-url", "http://tickets.example", "--queues", "4", NULL};
+    const char *argv[] = {WAITROOM_BINARY,
+                          "--redis",
+                          redis->address,
+                          "--database",
+                          postgres->address,
+                          "--ticket-keys",
+                          keys_path,
+                          "--pass-key",
+                          pem_path,
+                          "--web-root",
+                          web_path,
+                          "--pause-seconds",
+                          "1",
+                          "--public-url",
+                          "http://tickets.example",
+                          "--queues",
+                          "4",
+                          NULL};
 
     snprintf(log, sizeof(log), "%s/%s.log", dir.path, name);
     daemon_run_start(d, argv, ADMIN, log);
@@ -87,8 +102,9 @@ static void open_house(void)
                  SLICE_ARG(buf_slice(&report)));
     buf_free(&report);
     for (int i = 0; i < 3; i++)
-        server_sql(postgres, "INSERT INTO event (name, venue, starts_at, currency, has_queue, seat_count) "
-                             "VALUES ('x', '{}', now(), 'EUR', true, 10)");
+        server_sql(postgres,
+                   "INSERT INTO event (name, venue, starts_at, currency, has_queue, seat_count) "
+                   "VALUES ('x', '{}', now(), 'EUR', true, 10)");
     room = &workers[0];
     start_worker(room, "room");
 }
@@ -151,7 +167,8 @@ static struct person join(void)
     return p;
 }
 
-static int with_ticket(struct daemon_run *d, const char *method, const char *path, const char *ticket)
+static int with_ticket(struct daemon_run *d, const char *method, const char *path,
+                       const char *ticket)
 {
     char header[200];
     const char *const headers[] = {header, NULL};
@@ -215,7 +232,8 @@ Test(waitroom, from_join_to_pass, .init = open_house, .fini = close_house)
 
     call(&a, room->port, "GET", "/.well-known/jwks.json", NULL, NULL);
     cr_assert_eq(jwt_keys_parse(slice_of(a.body, a.body_len), &jwks), STATUS_OK);
-    cr_assert_eq(jwt_verify(jwks, slice_str(first), clock_wall_ms(&clock_system) / 1000, &claims), STATUS_OK);
+    cr_assert_eq(jwt_verify(jwks, slice_str(first), clock_wall_ms(&clock_system) / 1000, &claims),
+                 STATUS_OK);
     cr_assert_str_eq(claims.audience, "1");
     cr_assert_str_eq(claims.subject, "0");
     cr_assert_eq(claims.expires_s - claims.issued_s, 600);
@@ -267,7 +285,8 @@ Test(waitroom, prequeue_hides_numbers, .init = open_house, .fini = close_house)
     open_queue("{\"prequeueAt\":\"2020-01-01T00:00:00Z\",\"opensAt\":\"2100-01-01T00:00:00Z\"}");
     p = join();
     cr_assert(is("phase", "prequeue"));
-    cr_assert(answer_is_null(&a, "number") && answer_is_null(&a, "position") && answer_is_null(&a, "etaSeconds"));
+    cr_assert(answer_is_null(&a, "number") && answer_is_null(&a, "position") &&
+              answer_is_null(&a, "etaSeconds"));
     cr_assert_eq(me(p.ticket), 200);
     cr_assert(is("state", "prequeue"));
     cr_assert(answer_is_null(&a, "number"));
@@ -324,7 +343,8 @@ Test(waitroom, settings_are_kept_unless_given, .init = open_house, .fini = close
     cr_assert_eq(answer_int(&a, "ratePerMinute"), 1200);
     cr_assert_eq(answer_int(&a, "maxActive"), 8);
     cr_assert_eq(answer_int(&a, "claimSeconds"), 30);
-    cr_assert(is("opensAt", "2020-01-01T00:00:00.000Z") && is("phase", "open") && is("proof", "off"));
+    cr_assert(is("opensAt", "2020-01-01T00:00:00.000Z") && is("phase", "open") &&
+              is("proof", "off"));
     open_queue("{\"opensAt\":null,\"proof\":\"off\",\"beacon\":null}");
     cr_assert(is("phase", "idle"));
 }
@@ -332,9 +352,17 @@ Test(waitroom, settings_are_kept_unless_given, .init = open_house, .fini = close
 Test(waitroom, bad_settings_are_refused_and_leave_no_trace, .init = open_house, .fini = close_house)
 {
     static const char *const invalid[] = {
-        "{\"ratePerMinute\":-1}", "{\"ratePerMinute\":10000001}", "{\"ratePerMinute\":\"60\"}", "{\"maxActive\":1.5}",
-        "{\"claimSeconds\":0}", "{\"opensAt\":\"tomorrow\"}", "{\"opensAt\":5}", "{\"proof\":\"on\"}", "{\"proof\":\"auto\"}",
-        "{\"beacon\":\"drand\"}", "{\"surprise\":1}",
+        "{\"ratePerMinute\":-1}",
+        "{\"ratePerMinute\":10000001}",
+        "{\"ratePerMinute\":\"60\"}",
+        "{\"maxActive\":1.5}",
+        "{\"claimSeconds\":0}",
+        "{\"opensAt\":\"tomorrow\"}",
+        "{\"opensAt\":5}",
+        "{\"proof\":\"on\"}",
+        "{\"proof\":\"auto\"}",
+        "{\"beacon\":\"drand\"}",
+        "{\"surprise\":1}",
         "{\"opensAt\":\"2030-01-01T00:00:00Z\",\"closesAt\":\"2029-01-01T00:00:00Z\"}",
         "{\"prequeueAt\":\"2031-01-01T00:00:00Z\",\"opensAt\":\"2030-01-01T00:00:00Z\"}"};
 
@@ -425,11 +453,16 @@ Test(waitroom, reset_ends_every_ticket, .init = open_house, .fini = close_house)
 
 Test(waitroom, bad_joins, .init = open_house, .fini = close_house)
 {
-    static const char *const invalid[] = {"{}", "{\"joinId\":1}", "{\"joinId\":\"x\"}", "{\"joinId\":null}",
-                                          "{\"joinId\":\"0190b5c0-0000-7000-8000-00000000000\"}",
-                                          "{\"joinId\":\"0190b5c0-0000-7000-8000-0000000000000\"}",
-                                          "{\"joinId\":\"0190b5c0-0000-7000-8000-000000000000\",\"more\":1}"};
-    static const char *const malformed[] = {"", "{", "[]", "{\"joinId\":\"0190b5c0-0000-7000-8000-000000000000\"}x", "\xff"};
+    static const char *const invalid[] = {
+        "{}",
+        "{\"joinId\":1}",
+        "{\"joinId\":\"x\"}",
+        "{\"joinId\":null}",
+        "{\"joinId\":\"0190b5c0-0000-7000-8000-00000000000\"}",
+        "{\"joinId\":\"0190b5c0-0000-7000-8000-0000000000000\"}",
+        "{\"joinId\":\"0190b5c0-0000-7000-8000-000000000000\",\"more\":1}"};
+    static const char *const malformed[] = {
+        "", "{", "[]", "{\"joinId\":\"0190b5c0-0000-7000-8000-000000000000\"}x", "\xff"};
     static const char *const text[] = {"Content-Type: text/plain", NULL};
     static char large[4096];
 
@@ -447,7 +480,8 @@ Test(waitroom, bad_joins, .init = open_house, .fini = close_house)
     memset(large, ' ', sizeof(large) - 1);
     call(&a, room->port, "POST", "/v1/queues/1/tickets", NULL, large);
     expect_problem(413, "body_too_large");
-    call(&a, room->port, "POST", "/v1/queues/3/tickets", NULL, "{\"joinId\":\"0190b5c0-0000-7000-8000-000000000000\"}");
+    call(&a, room->port, "POST", "/v1/queues/3/tickets", NULL,
+         "{\"joinId\":\"0190b5c0-0000-7000-8000-000000000000\"}");
     expect_problem(404, "not_found");
     UNTIL(status_doc() == 200);
     cr_assert_eq(answer_int(&a, "issued"), 0, "nothing got a number");
@@ -455,8 +489,15 @@ Test(waitroom, bad_joins, .init = open_house, .fini = close_house)
 
 Test(waitroom, paths_that_are_no_queue, .init = open_house, .fini = close_house)
 {
-    static const char *const paths[] = {"/v1/queues/2", "/v1/queues/0", "/v1/queues/-1", "/v1/queues/1x", "/v1/queues/99999999999999999999",
-                                        "/v1/queues/18446744073709551615", "/v1/queues/%31", "/v1/queues", "/v1/queues/1/nothing"};
+    static const char *const paths[] = {"/v1/queues/2",
+                                        "/v1/queues/0",
+                                        "/v1/queues/-1",
+                                        "/v1/queues/1x",
+                                        "/v1/queues/99999999999999999999",
+                                        "/v1/queues/18446744073709551615",
+                                        "/v1/queues/%31",
+                                        "/v1/queues",
+                                        "/v1/queues/1/nothing"};
 
     open_queue("{" OPEN "}");
     for (size_t i = 0; i < array_len(paths); i++) {
@@ -469,10 +510,14 @@ Test(waitroom, paths_that_are_no_queue, .init = open_house, .fini = close_house)
     expect_problem(426, "upgrade_required");
 }
 
-static void seal(uint64_t event_id, uint64_t number, int64_t issued_s, int64_t expires_s, char *ret_text)
+static void seal(uint64_t event_id, uint64_t number, int64_t issued_s, int64_t expires_s,
+                 char *ret_text)
 {
-    struct place place = {.event_id = event_id, .number = number, .epoch = 1,
-                          .issued_s = (uint32_t)issued_s, .expires_s = (uint32_t)expires_s};
+    struct place place = {.event_id = event_id,
+                          .number = number,
+                          .epoch = 1,
+                          .issued_s = (uint32_t)issued_s,
+                          .expires_s = (uint32_t)expires_s};
 
     place_seal(&keys, &place, ret_text);
 }
@@ -505,7 +550,8 @@ Test(waitroom, bad_tickets, .init = open_house, .fini = close_house)
     expect_problem(410, "ticket_expired");
     me(ticket);
     expect_problem(410, "ticket_expired");
-    cr_assert_str_eq(server_redis(redis, "ZCARD {e1}:q:active"), "0", "none of them took the place");
+    cr_assert_str_eq(server_redis(redis, "ZCARD {e1}:q:active"), "0",
+                     "none of them took the place");
     seal(1, 0, now_s, now_s + 100, ticket);
     cr_assert_eq(pass(ticket), 201, "the same made right");
 }
@@ -523,7 +569,8 @@ Test(waitroom, made_up_queues_are_bounded, .init = open_house, .fini = close_hou
     }
     UNTIL(status_doc() == 200 && answer_int(&a, "waiting") == 1);
     call(&a, room->ops_port, "GET", "/metrics", NULL, NULL);
-    cr_assert(strstr(a.body, "\nholdfast_queues_known 4\n"), "%s", strstr(a.body, "\nholdfast_queues_known"));
+    cr_assert(strstr(a.body, "\nholdfast_queues_known 4\n"), "%s",
+              strstr(a.body, "\nholdfast_queues_known"));
 }
 
 /* ---- the stream ---- */
@@ -536,14 +583,18 @@ struct listener {
 
 static int listen_to(struct listener *l, struct daemon_run *d, const char *origin)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(d->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(d->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     char text[400], *end;
     int status;
 
     l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(connect(l->fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    snprintf(text, sizeof(text), "GET /v1/queues/1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", origin);
+    snprintf(text, sizeof(text),
+             "GET /v1/queues/1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: "
+             "websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+             origin);
     cr_assert_eq(write(l->fd, text, strlen(text)), (ssize_t)strlen(text));
     l->len = 0;
     do {
@@ -603,7 +654,8 @@ Test(waitroom, stream_tells_all_the_same, .init = open_house, .fini = close_hous
     cr_assert_geq(clock_mono_ns(&clock_system) - began_ns, 900000000, "at most one a second");
     second = next_frame(&two);
     cr_assert_str_eq(second, first, "not the same bytes: %s %s", first, second);
-    cr_assert(strstr(first, "\"serving\":0,\"phase\":\"open\",\"ratePerMinute\":0,\"waiting\":"), "%s", first);
+    cr_assert(strstr(first, "\"serving\":0,\"phase\":\"open\",\"ratePerMinute\":0,\"waiting\":"),
+              "%s", first);
     cr_assert_eq(daemon_run_stop(room), 0, "ends in order with listeners");
     close(one.fd);
     close(two.fd);
@@ -613,7 +665,8 @@ Test(waitroom, stream_tells_all_the_same, .init = open_house, .fini = close_hous
 
 Test(waitroom, pages, .init = open_house, .fini = close_house)
 {
-    static const char *const outside[] = {"/../keys", "/..%2fkeys", "/%2e%2e/keys", "/.secret.txt", "//etc/passwd", "/web/index.html",
+    static const char *const outside[] = {"/../keys",     "/..%2fkeys",   "/%2e%2e/keys",
+                                          "/.secret.txt", "//etc/passwd", "/web/index.html",
                                           "/index.html/", "/./index.html"};
     char header[100];
     const char *const headers[] = {header, NULL};
@@ -621,7 +674,9 @@ Test(waitroom, pages, .init = open_house, .fini = close_house)
     call(&a, room->port, "GET", "/", NULL, NULL);
     cr_assert_eq(a.status, 200);
     cr_assert_str_eq(answer_header(&a, "content-type"), "text/html; charset=utf-8");
-    cr_assert(strstr(answer_header(&a, "content-security-policy"), "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; style-src 'self'"));
+    cr_assert(strstr(
+        answer_header(&a, "content-security-policy"),
+        "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; style-src 'self'"));
     cr_assert_str_eq(answer_header(&a, "x-content-type-options"), "nosniff");
     cr_assert_eq(a.body_len, 31);
     snprintf(header, sizeof(header), "If-None-Match: %s", answer_header(&a, "etag"));
@@ -674,7 +729,8 @@ Test(waitroom, redis_emptied_keeps_the_order, .init = open_house, .fini = close_
     cr_assert_str_eq(server_sql(postgres, "SELECT epoch FROM queue WHERE event_id = 1"), "2");
 }
 
-Test(waitroom, who_has_bought_does_not_come_twice_after_a_loss, .init = open_house, .fini = close_house)
+Test(waitroom, who_has_bought_does_not_come_twice_after_a_loss, .init = open_house,
+     .fini = close_house)
 {
     struct person bought, looked;
     char command[600], jti[40];
@@ -686,9 +742,12 @@ Test(waitroom, who_has_bought_does_not_come_twice_after_a_loss, .init = open_hou
     looked = join();
     UNTIL(pass(looked.ticket) == 201);
     snprintf(command, sizeof(command),
-             "INSERT INTO booking (event_id, booking_id, state, step, session, idem, fingerprint, hold_id, fence, hold_expires, seats, versions, email, name, "
-             "total, currency) VALUES (1, gen_random_uuid(), 'confirmed', 'done', '%s', gen_random_uuid(), gen_random_uuid(), 'h', 1, now(), '{1}', '{0}', 'a@b', 'n', "
-             "1, 'EUR')", jti);
+             "INSERT INTO booking (event_id, booking_id, state, step, session, idem, fingerprint, "
+             "hold_id, fence, hold_expires, seats, versions, email, name, "
+             "total, currency) VALUES (1, gen_random_uuid(), 'confirmed', 'done', '%s', "
+             "gen_random_uuid(), gen_random_uuid(), 'h', 1, now(), '{1}', '{0}', 'a@b', 'n', "
+             "1, 'EUR')",
+             jti);
     server_sql(postgres, command);
     server_redis(redis, "FLUSHALL");
     UNTIL(status_doc() == 200 && answer_int(&a, "epoch") == 2);
@@ -743,7 +802,8 @@ Test(waitroom, reload_keeps_the_old_on_error, .init = open_house, .fini = close_
     kill(room->pid, SIGHUP);
     daemon_run_await_log(room, "nothing changed", 5000);
     cr_assert_eq(me(p.ticket), 200);
-    temp_file(&dir, "keys", "5 ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n" KEY_LINE,
+    temp_file(&dir, "keys",
+              "5 ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n" KEY_LINE,
               67 + strlen(KEY_LINE), path, sizeof(path));
     kill(room->pid, SIGHUP);
     daemon_run_await_log(room, "event=reloaded", 5000);

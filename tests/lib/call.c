@@ -95,7 +95,8 @@ const char *answer_header(const struct answer *a, const char *name)
     static char value[1024];
     size_t len = strlen(name);
 
-    for (const char *line = a->head; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+    for (const char *line = a->head; line;
+         line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
         if (strncasecmp(line, name, len) != 0 || line[len] != ':')
             continue;
         line += len + 1 + strspn(line + len + 1, " ");

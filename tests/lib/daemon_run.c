@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #define ARGS_MAX 40
-#define LOG_MAX (256 * 1024)
+#define LOG_MAX  (256 * 1024)
 #define START_MS 20000
-#define STOP_MS 15000
+#define STOP_MS  15000
 
 static void read_log(const struct daemon_run *d, char *ret_text)
 {

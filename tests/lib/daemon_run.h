@@ -1,4 +1,5 @@
-/* A daemon of ours as a process of its own, for tests: started on ports that it picks, read from what it logs. It dies with the test. */
+/* A daemon of ours as a process of its own, for tests: started on ports that it picks, read from
+ * what it logs. It dies with the test. */
 #ifndef HOLDFAST_TESTS_DAEMON_RUN_H
 #define HOLDFAST_TESTS_DAEMON_RUN_H
 
@@ -11,9 +12,11 @@ struct daemon_run {
     char log_path[200];
 };
 
-/* Starts `argv` (argv[0] is the binary; `--port 0 --ops-port 0` are added) with its log in the file log_path, and waits until it listens. HOLDFAST_* of the
- * test's own environment are not passed on, but for `admin_token`. Aborts with the log when it ends instead. */
-void daemon_run_start(struct daemon_run *d, const char *const *argv, const char *admin_token, const char *log_path);
+/* Starts `argv` (argv[0] is the binary; `--port 0 --ops-port 0` are added) with its log in the file
+ * log_path, and waits until it listens. HOLDFAST_* of the test's own environment are not passed on,
+ * but for `admin_token`. Aborts with the log when it ends instead. */
+void daemon_run_start(struct daemon_run *d, const char *const *argv, const char *admin_token,
+                      const char *log_path);
 /* SIGTERM, then waits; the exit code, or 128 + signal. Aborts when it has not ended after 15 s. */
 int daemon_run_stop(struct daemon_run *d);
 void daemon_run_kill9(struct daemon_run *d);

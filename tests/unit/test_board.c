@@ -27,11 +27,13 @@ Test(board, says_what_is_promised)
     board_init(&board);
     board_render(&board, 7, &line, 1, NOW_MS);
     buf_append_char(&board.body, '\0');
-    cr_assert_str_eq(board.body.at,
-                     "{\"eventId\":\"7\",\"phase\":\"open\",\"epoch\":3,\"serving\":120,\"issued\":50,\"waiting\":30,"
-                     "\"ratePerMinute\":600,\"opensAt\":\"2026-11-21T11:02:37.130Z\",\"seatsLeft\":null,"
-                     "\"priceFrom\":null,\"priceTo\":null,\"currency\":null,\"draw\":null,\"nextPollMs\":2000,"
-                     "\"serverNow\":\"2026-11-21T11:02:38.130Z\"}");
+    cr_assert_str_eq(
+        board.body.at,
+        "{\"eventId\":\"7\",\"phase\":\"open\",\"epoch\":3,\"serving\":120,\"issued\":50,"
+        "\"waiting\":30,"
+        "\"ratePerMinute\":600,\"opensAt\":\"2026-11-21T11:02:37.130Z\",\"seatsLeft\":null,"
+        "\"priceFrom\":null,\"priceTo\":null,\"currency\":null,\"draw\":null,\"nextPollMs\":2000,"
+        "\"serverNow\":\"2026-11-21T11:02:38.130Z\"}");
     board_free(&board);
 }
 
@@ -92,8 +94,10 @@ Test(board, frame_is_small_and_has_a_rev_that_grows)
     line_parse_seats(&line, SLICE_LITERAL("44,1,2,EUR"));
     board_frame(&b, &line, NOW_MS, true);
     buf_append_char(&b, '\0');
-    cr_assert_str_eq(b.at, "{\"serving\":120,\"phase\":\"open\",\"ratePerMinute\":600,\"waiting\":30,\"seatsLeft\":44,"
-                           "\"rev\":3298534883337}"); /* 3 << 40 | 9 */
+    cr_assert_str_eq(
+        b.at,
+        "{\"serving\":120,\"phase\":\"open\",\"ratePerMinute\":600,\"waiting\":30,\"seatsLeft\":44,"
+        "\"rev\":3298534883337}"); /* 3 << 40 | 9 */
     buf_free(&b);
 }
 

@@ -85,7 +85,8 @@ Test(line, wait_is_unknown_when_nothing_moves)
     line = line_at(60);
     cr_assert(!line_wait(&line, LINE_PAUSED, 10).known);
     cr_assert(!line_wait(&line, LINE_PREQUEUE, 10).known);
-    cr_assert(!line_wait(&line, LINE_OPEN, UINT64_MAX / 2).known, "nor when it is longer than a month");
+    cr_assert(!line_wait(&line, LINE_OPEN, UINT64_MAX / 2).known,
+              "nor when it is longer than a month");
 }
 
 Test(line, wait_counts_the_pause_after_a_loss)
@@ -147,8 +148,9 @@ Test(line, polls_before_the_opening_come_closer)
 
 Test(line, seats_left_are_read_strictly)
 {
-    static const char *const wrong[] = {"",       "10",          "10,5",         "10,5,7",     "x,5,7,EUR", "10,5,7,EURO",
-                                        "10,5,7,", "-1,5,7,EUR", "10,5,7,EUR,1", ",,,EUR",     "1,2,3,EU"};
+    static const char *const wrong[] = {
+        "",        "10",         "10,5",         "10,5,7", "x,5,7,EUR", "10,5,7,EURO",
+        "10,5,7,", "-1,5,7,EUR", "10,5,7,EUR,1", ",,,EUR", "1,2,3,EU"};
     struct line line = {.seats_known = false};
 
     cr_assert(line_parse_seats(&line, SLICE_LITERAL("1234,2500,9900,EUR")));

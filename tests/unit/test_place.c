@@ -9,8 +9,12 @@ TestSuite(place, .fini = assert_no_leaks);
 
 static const struct token_keys keys = {.keys = {{.id = 7, .secret = {1, 2, 3}}}, .count = 1};
 static const struct token_keys other_keys = {.keys = {{.id = 7, .secret = {9}}}, .count = 1};
-static const struct place place = {.event_id = 42, .number = 123456789012, .epoch = 3,
-                                   .issued_s = 1000, .expires_s = 2000, .session = {8, 7, 6}};
+static const struct place place = {.event_id = 42,
+                                   .number = 123456789012,
+                                   .epoch = 3,
+                                   .issued_s = 1000,
+                                   .expires_s = 2000,
+                                   .session = {8, 7, 6}};
 
 static enum status opens(const char *text, size_t len, uint64_t event_id, int64_t now_s,
                          struct place *ret_place)
@@ -55,7 +59,8 @@ Test(place, of_another_event_is_refused)
     struct place got;
 
     cr_assert_eq(opens(text, len, 43, 1500, &got), STATUS_UNAUTHORIZED);
-    cr_assert_eq(opens(text, len, 43, 5000, &got), STATUS_UNAUTHORIZED, "and not said to have expired");
+    cr_assert_eq(opens(text, len, 43, 5000, &got), STATUS_UNAUTHORIZED,
+                 "and not said to have expired");
 }
 
 Test(place, any_changed_byte_is_refused)
