@@ -93,6 +93,16 @@ static void reply_event(struct admin *a, int http_status, uint64_t event_id, uin
 
 /* ---- POST /admin/v1/events ---- */
 
+/* The event stands, whatever becomes of its mirror: the first hold would build it, too. */
+static void created_mirrored_cb(struct mirror_wait *wait, enum status status)
+{
+    struct admin *a = container_of(wait, struct admin, mirror);
+
+    (void)status;
+    http_headerf(a->req, "Location", "/v1/events/%" PRIu64, a->write.event_id);
+    reply_event(a, 201, a->write.event_id, a->form.layout->seat_count);
+}
+
 static void created_cb(struct event_write *write, enum status status)
 {
     struct admin *a = container_of(write, struct admin, write);
@@ -105,8 +115,10 @@ static void created_cb(struct event_write *write, enum status status)
     }
     log_info("event", "created", log_u64("event", write->event_id),
              log_u64("seats", a->form.layout->seat_count));
-    http_headerf(a->req, "Location", "/v1/events/%" PRIu64, write->event_id);
-    reply_event(a, 201, write->event_id, a->form.layout->seat_count);
+    a->mirror.cb = created_mirrored_cb;
+    status = mirror_repair(seat_store_mirror(a->engine->seats), write->event_id, false, &a->mirror);
+    if (status != STATUS_OK)
+        created_mirrored_cb(&a->mirror, status);
 }
 
 static void post_event(struct http_request *req, void *ctx)

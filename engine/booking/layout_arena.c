@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define SECTION_SEATS 250
+#define SMALL_HALL    200
 #define ROW_SEATS     20
 #define RING_START    12.0 /* radius of the first row, in seat widths */
 #define ROW_STEP      1.2
@@ -17,12 +18,14 @@ struct arena {
     struct layout_builder b;
     uint32_t sections, at; /* how many, the one being made */
     uint32_t seats_left;
+    uint32_t row_seats; /* a small hall has short rows */
 };
 
-/* The front quarter is gold, the next third silver, the rest bronze. */
-static struct slice level_of(const struct arena *a)
+/* The front quarter is gold, the next third silver, the rest bronze: by sections, in a small hall
+ * by rows. */
+static struct slice level_of(const struct arena *a, uint32_t row, uint32_t rows)
 {
-    double part = a->sections > 1 ? (double)a->at / (double)a->sections : 0;
+    double part = a->sections > 4 ? (double)a->at / a->sections : (double)row / rows;
 
     return slice_str(part < 0.25 ? "gold" : part < 0.6 ? "silver" : "bronze");
 }
@@ -37,20 +40,26 @@ static uint8_t flags_of(uint32_t row, uint32_t i, uint32_t count)
     return i == 1 || i == count - 2 ? SEAT_COMPANION : 0;
 }
 
-static bool add_row(struct arena *a, const char *section, uint32_t row, uint32_t count,
-                    double radius, double angle)
+struct arena_row {
+    uint32_t at, of; /* its place in the section, and how many there are */
+    uint32_t count;
+    double radius, angle;
+};
+
+static bool add_row(struct arena *a, const char *section, const struct arena_row *row)
 {
+    struct slice level = level_of(a, row->at, row->of);
     char text[32];
 
-    snprintf(text, sizeof(text), "%u", row + 1);
+    snprintf(text, sizeof(text), "%u", row->at + 1);
     if (!build_row(&a->b, slice_str(text)))
         return false;
-    for (uint32_t i = 0; i < count; i++) {
-        double at = angle + ((double)i - ((double)count - 1) / 2) / radius;
+    for (uint32_t i = 0; i < row->count; i++) {
+        double at = row->angle + ((double)i - ((double)row->count - 1) / 2) / row->radius;
 
-        snprintf(text, sizeof(text), "%s-%u-%u", section, row + 1, i + 1);
-        if (!build_seat(&a->b, slice_str(text), radius * sin(at), radius * cos(at), level_of(a),
-                        flags_of(row, i, count)))
+        snprintf(text, sizeof(text), "%s-%u-%u", section, row->at + 1, i + 1);
+        if (!build_seat(&a->b, slice_str(text), row->radius * sin(at), row->radius * cos(at), level,
+                        flags_of(row->at, i, row->count)))
             return false;
     }
     return true;
@@ -68,15 +77,16 @@ static bool add_section(struct arena *a, uint32_t ring, uint32_t place, double r
     if (!build_section(&a->b, slice_str(id), slice_str(name)))
         return false;
     a->seats_left -= seats;
-    for (uint32_t row = 0; seats > 0; row++) {
-        uint32_t count = seats < ROW_SEATS ? seats : ROW_SEATS;
-
-        /* What does not fill a row goes to the one before, unless it is the first. */
-        if (seats - count > 0 && seats - count < 4)
-            count = seats;
-        if (!add_row(a, id, row, count, radius + row * ROW_STEP, angle))
+    for (struct arena_row row = {.of = (seats + a->row_seats - 1) / a->row_seats, .angle = angle};
+         seats > 0; row.at++) {
+        row.count = seats < a->row_seats ? seats : a->row_seats;
+        row.radius = radius + row.at * ROW_STEP;
+        /* A row of less than four goes to the one before. */
+        if (seats - row.count < 4)
+            row.count = seats;
+        if (!add_row(a, id, &row))
             return false;
-        seats -= count;
+        seats -= row.count;
     }
     a->at++;
     return true;
@@ -98,7 +108,9 @@ static bool add_ring(struct arena *a, uint32_t ring, double radius)
 enum status layout_arena(uint32_t seats, const struct layout_levels *levels,
                          struct layout **ret_layout, char *ret_why, size_t why_size)
 {
-    struct arena a = {.sections = (seats + SECTION_SEATS - 1) / SECTION_SEATS, .seats_left = seats};
+    struct arena a = {.sections = (seats + SECTION_SEATS - 1) / SECTION_SEATS,
+                      .seats_left = seats,
+                      .row_seats = seats < SMALL_HALL ? ROW_SEATS / 2 : ROW_SEATS};
     double radius = RING_START;
     bool good = true;
 
