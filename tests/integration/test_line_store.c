@@ -446,12 +446,12 @@ Test(line_store, no_shows_miss_their_turn_and_others_come, .init = open_stores,
 {
     struct line_record record = record_of(600000, 3);
 
-    record.settings.claim_ms = 1000;
+    record.settings.claim_ms = 3000;
     setup_line(&record, 100);
     join_many(1, 20);
     LOOP_UNTIL(&loop, turn_meter().serving == 3, 3000);
     cr_assert_eq(claim(1), CLAIM_NEW);
-    LOOP_UNTIL(&loop, turn_meter().settled == 3, 5000);
+    LOOP_UNTIL(&loop, turn_meter().settled == 3, 10000);
     cr_assert_eq(claim(0), CLAIM_MISSED);
     cr_assert_eq(claim(2), CLAIM_MISSED);
     cr_assert_eq(claim(1), CLAIM_SAME, "who has claimed keeps the pass");
@@ -509,13 +509,13 @@ Test(line_store, missed_turns_flow_back, .init = open_stores, .fini = close_stor
 {
     struct line_record record = record_of(600, 1000);
 
-    record.settings.claim_ms = 1000;
+    record.settings.claim_ms = 3000;
     record.watermark = record.number_high = 8;
     setup_line(&record, 200);
     server_redis(redis, "HSET {e7}:q:line old_high 0");
     join_many(1, 100);
     cr_assert_eq(claim(3), CLAIM_NEW);
-    LOOP_UNTIL(&loop, turn_meter_without_time().settled == 8, 3000);
+    LOOP_UNTIL(&loop, turn_meter_without_time().settled == 8, 10000);
     cr_assert_eq(meter().line.serving, 15, "seven did not come");
 }
 
