@@ -58,7 +58,7 @@ admin() {
     case $code in 2??) printf '%s\n' "$answer" ;; *) die "$1 $2 answered $code: $answer" './holdfast logs' ;; esac
 }
 
-# event_create NAME SEATS QUEUE CHARGE: makes the event; its id in REPLY.
+# event_create NAME SEATS QUEUE CHARGE [HOLD_SECONDS]: makes the event; its id in REPLY.
 event_create() {
     local name starts answer
     json_string "$1"; name=$REPLY
@@ -66,7 +66,7 @@ event_create() {
     worker_ops_port 2 0
     answer=$(admin POST "http://127.0.0.1:$REPLY/admin/v1/events" "{\"name\":$name,
         \"venue\":{\"name\":\"Holdfast Arena\",\"city\":\"Lisbon\",\"latitude\":38.72,\"longitude\":-9.14},
-        \"startsAt\":\"$starts\",\"currency\":\"EUR\",\"type\":\"concert\",\"performers\":[\"The Rivals\"],\"queue\":$3,\"charge\":$4,
+        \"startsAt\":\"$starts\",\"currency\":\"EUR\",\"type\":\"concert\",\"performers\":[\"The Rivals\"],\"queue\":$3,\"charge\":$4,\"holdSeconds\":${5:-120},
         \"priceLevels\":[{\"id\":\"gold\",\"name\":\"Gold\",\"amount\":12000},{\"id\":\"silver\",\"name\":\"Silver\",\"amount\":8000},
                          {\"id\":\"bronze\",\"name\":\"Bronze\",\"amount\":5000}],
         \"arena\":{\"seats\":$2}}") || exit 1
@@ -146,7 +146,8 @@ verb_demo() {
     [ -z "$keep" ] || STACK_WAS_UP=1
     trap 'stack_return; exit 130' INT TERM
     now_us; start=$REPLY
-    event_create 'Demo: the arena sells out' "$seats" true true
+    # Some fans walk away from their seats; those are soon on sale again, so that the demo ends.
+    event_create 'Demo: the arena sells out' "$seats" true true 25
     event=$REPLY
     demo_queue "$event" "$fans" "${HOLDFAST_DEMO_OPENS_IN:-10}"
     ui_done arena "$start" "event $event, $seats seats, $fans fans"
