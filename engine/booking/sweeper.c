@@ -11,11 +11,12 @@
 #define SWEEP_HOLDS                                                                                \
     256 /* ended by one script call: about 4 ms of Redis; when there are as many, the next call    \
            follows at once */
-#define SWEEP_CALLS 8    /* events swept at the same time */
-#define EVENTS_MS   5000 /* between two readings of which events there are */
-#define TELL_MS     1000
-#define TELL_EVENTS 64 /* told of in one tick, the others in the next ones */
-#define REQUEST_MS  1000
+#define SWEEP_EVENTS 256  /* in one tick, or an eighth of all: nobody waits more than 4 s */
+#define SWEEP_CALLS  8    /* events swept at the same time */
+#define EVENTS_MS    5000 /* between two readings of which events there are */
+#define TELL_MS      1000
+#define TELL_EVENTS  64 /* told of in one tick, the others in the next ones */
+#define REQUEST_MS   1000
 
 /* An event that is known to the sweeper. */
 struct swept_event {
@@ -43,7 +44,8 @@ struct sweeper {
     struct engine *engine;
     struct timer tick, tell_tick;
     struct sweep sweeps[SWEEP_CALLS];
-    size_t sweeping, next;
+    size_t sweeping, next,
+        left; /* how many are being swept; whose turn is next; how many in this tick */
     struct tell tells[TELL_EVENTS];
     size_t told;
     struct swept_event *events; /* owned */
@@ -74,6 +76,8 @@ static void events_cb(struct db_request *request, enum status status,
     s->read_ns = loop_mono_ns(s->engine->loop);
     s->events = mem_resize(s->events, (result->rows + 1) * sizeof(*s->events));
     s->event_count = result->rows;
+    if (s->left > s->event_count)
+        s->left = s->event_count;
     for (size_t i = 0; i < result->rows; i++)
         s->events[i] = (struct swept_event){.id = (uint64_t)db_i64(result, i, 0),
                                             .has_queue = db_bool(result, i, 1)};
@@ -96,10 +100,11 @@ static void sweep_next(struct sweep *w)
 {
     struct sweeper *s = w->sweeper;
 
-    while (!s->stopped && s->next < s->event_count) {
-        if (sweep_event(w, s->events[s->next++].id))
+    while (!s->stopped && s->left > 0) {
+        s->left--;
+        if (sweep_event(w, s->events[s->next++ % s->event_count].id))
             return;
-        s->next = s->event_count; /* Redis is away: the next tick tries again */
+        s->left = 0; /* Redis is away: the next tick tries again */
     }
 }
 
@@ -135,7 +140,9 @@ static void tick_cb(struct timer *t)
     read_events_again(s);
     if (s->sweeping > 0)
         return;
-    s->next = 0;
+    s->left = s->event_count / 8 > SWEEP_EVENTS ? s->event_count / 8 : SWEEP_EVENTS;
+    if (s->left > s->event_count)
+        s->left = s->event_count;
     for (size_t i = 0; i < SWEEP_CALLS; i++)
         sweep_next(&s->sweeps[i]);
 }
