@@ -27,6 +27,11 @@ static const struct db_statement move_statement = {
     .text = "SELECT * FROM booking_move($1::bigint, $2::uuid, $3::text, $4::text, $5::text, $6::bigint)",
     .params = 6,
 };
+static const struct db_statement rehold_statement = {
+    .name = "booking_rehold",
+    .text = "SELECT * FROM booking_rehold($1::bigint, $2::uuid, $3::text, $4::text, $5::bigint, $6::bigint, $7::bigint)",
+    .params = 7,
+};
 const struct db_statement ledger_resume = {
     .name = "booking_resume",
     .text = "SELECT * FROM booking_resume($1::integer, $2::bigint)",
@@ -150,6 +155,24 @@ enum status ledger_move(struct db *db, struct ledger_call *call, enum ledger_mov
 
     call->request.cb = row_cb;
     return db_query(db, &call->request, &move_statement, params, LEDGER_DEADLINE_MS);
+}
+
+enum status ledger_rehold(struct db *db, struct ledger_call *call, int64_t lease_ms)
+{
+    const struct purchase_row *row = &call->row;
+    struct texts t = {.used = 0};
+    struct slice params[] = {
+        text_i64(&t, (int64_t)row->event_id),
+        text_uuid(&t, &row->booking_id),
+        row->provider_ref[0] ? slice_str(row->provider_ref) : SLICE_NONE,
+        slice_str(row->hold_id),
+        text_i64(&t, (int64_t)row->fence),
+        text_i64(&t, row->expires_ms),
+        text_i64(&t, lease_ms),
+    };
+
+    call->request.cb = row_cb;
+    return db_query(db, &call->request, &rehold_statement, params, LEDGER_DEADLINE_MS);
 }
 
 enum status ledger_resume_submit(struct db *db, struct db_request *request, const struct db_statement *statement, int64_t lease_ms)

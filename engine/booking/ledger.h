@@ -42,11 +42,14 @@ enum status ledger_begin(struct db *db, struct ledger_call *call, int64_t lease_
 /* Moves row.booking_id of row.event_id; row.provider_ref is recorded when not "". Where it may not be moved it is left. The row afterwards tells. */
 enum status ledger_move(struct db *db, struct ledger_call *call, enum ledger_move move, enum booking_outcome outcome, int64_t lease_ms) MUST_CHECK;
 
+/* An authorised purchase gets the hold that row.hold_id, fence and expires_ms name, in place of one that has ended. */
+enum status ledger_rehold(struct db *db, struct ledger_call *call, int64_t lease_ms) MUST_CHECK;
+
 #define LEDGER_RESUME_MAX 16
 
 /* Purchases whose lease ran out, up to LEDGER_RESUME_MAX. The rows are read one by one in the callback with purchase_row_read(row, result, i, 0). */
 extern const struct db_statement ledger_resume;
-/* Parameters of ledger_resume and refund_resume: limit and lease. */
+/* Also for others with the parameters limit (it is LEDGER_RESUME_MAX) and a time in ms: refund_resume, payment_reconcile. */
 enum status ledger_resume_submit(struct db *db, struct db_request *request, const struct db_statement *statement, int64_t lease_ms) MUST_CHECK;
 
 #endif

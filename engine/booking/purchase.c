@@ -12,6 +12,7 @@ enum step {
     STEP_AUTHORIZED,
     STEP_LOOK_UP,
     STEP_PEND,
+    STEP_RETAKE,
     STEP_DECLINED,
     STEP_EXPIRE,
     STEP_COMMIT,
@@ -26,6 +27,8 @@ enum step {
     STEP_LATER,
     STEP_END,
 };
+
+#define RETAKE_MS 10000 /* how long the hold of a late payment lasts: its commit is next */
 
 static void go(struct purchase *p, enum step step);
 
@@ -76,7 +79,7 @@ static enum step next_step(struct purchase *p)
     switch (row->charge) {
     case CHARGE_AUTHORIZING: return hold_is_over(p) ? STEP_LOOK_UP : STEP_AUTHORIZE;
     case CHARGE_PENDING: return STEP_LOOK_UP;
-    case CHARGE_AUTHORIZED: return STEP_COMMIT;
+    case CHARGE_AUTHORIZED: return hold_is_over(p) ? STEP_RETAKE : STEP_COMMIT;
     case CHARGE_CAPTURING: return STEP_CAPTURE;
     case CHARGE_VOIDING: return STEP_FIND_CHARGE;
     case CHARGE_NONE:
@@ -263,7 +266,7 @@ static void learnt(struct purchase *p)
 {
     switch (p->payment.outcome) {
     case PAYMENT_AUTHORIZED:
-    case PAYMENT_CAPTURED: go(p, STEP_AUTHORIZED); return;
+    case PAYMENT_CAPTURED: go(p, hold_is_over(p) ? STEP_RETAKE : STEP_AUTHORIZED); return;
     case PAYMENT_DECLINED:
     case PAYMENT_VOIDED:
     case PAYMENT_REFUSED: go(p, STEP_DECLINED); return;
@@ -503,6 +506,47 @@ static void run_sold(struct purchase *p)
         sold_cb(&p->hold, status);
 }
 
+/* The payment came after its hold had ended: the same seats again, if they are free, under a new hold; else the authorisation is given back. Nobody is asked to
+ * stay within limits a second time, and the commit's guards decide as ever. */
+static void retaken_cb(struct hold_call *call, enum status status)
+{
+    struct purchase *p = container_of(call, struct purchase, hold);
+    struct purchase_row *row = purchase_row(p);
+    bool same = !status && call->outcome == HOLD_GRANTED && memcmp(call->hold.versions, row->versions, row->seat_count * sizeof(row->versions[0])) == 0;
+
+    p->why = OUTCOME_HOLD_EXPIRED;
+    if (!same) {
+        go(p, STEP_EXPIRE);
+        return;
+    }
+    memcpy(row->hold_id, call->hold.id, sizeof(row->hold_id));
+    row->fence = call->hold.fence;
+    row->expires_ms = call->hold.expires_ms;
+    p->ledger.cb = moved_cb;
+    status = ledger_rehold(p->all->db, &p->ledger, p->all->lease_ms);
+    if (status)
+        put_off(p, status);
+}
+
+static void run_retake(struct purchase *p)
+{
+    enum status status;
+
+    fill_hold(p);
+    hold_id_make(purchase_row(p)->event_id, p->hold.hold.id);
+    p->terms = (struct hold_terms){
+        .ttl_ms = RETAKE_MS,
+        .cap_ms = RETAKE_MS,
+        .max_seats = HOLD_SEATS_MAX,
+        .max_holds = HOLD_SEATS_MAX,
+        .session_expires_ms = purchase_row(p)->session[0] ? loop_wall_ms(p->all->loop) + RETAKE_MS : 0,
+    };
+    p->hold.cb = retaken_cb;
+    status = seat_store_place(p->all->seats, &p->hold, &p->terms);
+    if (status)
+        retaken_cb(&p->hold, status);
+}
+
 static void release_cb(struct hold_call *call, enum status status)
 {
     (void)status; /* a hold that stays marked as paying ends with its time */
@@ -532,16 +576,17 @@ static const struct {
     void (*run)(struct purchase *p);
     unsigned next; /* where it may go on; STEP_END always, STEP_LATER from what asks others */
 } steps[] = {
-    [STEP_BEGIN] = {"begin", run_begin, TO(STEP_BEGIN) | TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE)},
+    [STEP_BEGIN] = {"begin", run_begin, TO(STEP_BEGIN) | TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE)},
     [STEP_BUY] = {"buy", run_buy, TO(STEP_SOLD) | TO(STEP_LATER)},
-    [STEP_AUTHORIZE] = {"authorize", run_authorize, TO(STEP_AUTHORIZED) | TO(STEP_LOOK_UP) | TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
-    [STEP_AUTHORIZED] = {"authorized", run_authorized, TO(STEP_COMMIT) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
-    [STEP_LOOK_UP] = {"look_up", run_look_up, TO(STEP_AUTHORIZE) | TO(STEP_AUTHORIZED) | TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
-    [STEP_PEND] = {"pend", run_pend, TO(STEP_COMMIT) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
-    [STEP_DECLINED] = {"declined", run_declined, TO(STEP_COMMIT) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_AUTHORIZE] = {"authorize", run_authorize, TO(STEP_AUTHORIZED) | TO(STEP_RETAKE) | TO(STEP_LOOK_UP) | TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
+    [STEP_AUTHORIZED] = {"authorized", run_authorized, TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_LOOK_UP] = {"look_up", run_look_up, TO(STEP_AUTHORIZE) | TO(STEP_AUTHORIZED) | TO(STEP_RETAKE) | TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
+    [STEP_PEND] = {"pend", run_pend, TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_RETAKE] = {"retake", run_retake, TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_EXPIRE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_DECLINED] = {"declined", run_declined, TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
     [STEP_EXPIRE] = {"expire", run_expire, TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
     [STEP_COMMIT] = {"commit", run_commit, TO(STEP_SOLD) | TO(STEP_FIND_CHARGE) | TO(STEP_EXPIRE) | TO(STEP_READ) | TO(STEP_LATER)},
-    [STEP_READ] = {"read", run_read, TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_READ] = {"read", run_read, TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
     [STEP_SOLD] = {"sold", run_sold, TO(STEP_CAPTURE)},
     [STEP_CAPTURE] = {"capture", run_capture, TO(STEP_CAPTURED) | TO(STEP_LATER)},
     [STEP_CAPTURED] = {"captured", run_captured, TO(STEP_LATER)},

@@ -10,6 +10,8 @@
  * when the commit is durable. The capture is then a matter between us and the provider: it is on record as to be done, and the completer does it if this process dies. Marking
  * the seats in Redis is a courtesy, the relay repeats it from the outbox.
  *
+ * A payment that is authorised after its hold has ended takes the same seats again if they are free (retake), else it is given back: never is sold on an expired hold.
+ *
  * A worker that dies leaves a lease that runs out; whoever asks the ledger next goes on from the recovery point. Two workers on one purchase are harmless: every move is
  * checked in PostgreSQL, every call to the provider has its key. */
 #ifndef HOLDFAST_BOOKING_PURCHASE_H
@@ -75,6 +77,7 @@ struct purchase {
     /* private */
     struct payment_call payment;
     struct commit_item item;
+    struct hold_terms terms; /* of retake */
     enum booking_outcome why; /* of expire */
     unsigned step;
     bool answer_lost;

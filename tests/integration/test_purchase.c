@@ -32,6 +32,15 @@ static long rows(const char *sql)
     return sale_count(servers.postgres, sql);
 }
 
+/* Waits, without a loop, until a query counts one. */
+static void until_one(const char *sql)
+{
+    for (int i = 0; rows(sql) != 1; i++) {
+        cr_assert(i < 1000, "%s", sql);
+        usleep(10000);
+    }
+}
+
 /* ---- one purchase, all endings ---- */
 
 static void one(uint32_t seat, const char *token, struct rig_answer *a)
@@ -113,8 +122,8 @@ Test(purchase, a_hold_that_ends_while_the_card_is_pending_does_not_complete)
     struct rig_answer a;
 
     setup();
+    rig.hold_ms = 300; /* late is after 700 ms */
     rig_hold(&rig, 0, 2, &hold);
-    hold.expires_ms = loop_wall_ms(&rig.loop) + 300; /* late is after 700 ms */
     rig_buy_wait(&rig, &hold, "tok_webhook_late", NULL, &a);
     cr_assert(a.status == STATUS_OK && a.state == BOOKING_PENDING);
     rig_settle(&rig, &servers);
@@ -219,9 +228,8 @@ static bool killed_engine(const char *step, uint32_t seat, const char *token, co
         struct rig_answer a;
 
         rig_open(&doomed, &servers);
+        doomed.hold_ms = hold_ms;
         rig_hold(&doomed, seat, 2, &hold);
-        if (hold_ms)
-            hold.expires_ms = loop_wall_ms(&doomed.loop) + hold_ms;
         crash_at = step;
         doomed.purchases.point = crash;
         rig_buy(&doomed, &hold, token, idem, &a);
@@ -305,6 +313,38 @@ Test(purchase, the_key_of_a_worker_that_died_is_taken_over_by_whoever_asks_again
     rig_buy_wait(&rig, &hold, "tok_visa", &idem, &a);
     cr_assert(a.status == STATUS_OK && a.verdict == LEDGER_TAKEN_OVER && a.state == BOOKING_CONFIRMED);
     cr_assert_eq(rows("SELECT count(*) FROM booking"), 1);
+    teardown();
+}
+
+/* ---- late payments ---- */
+
+/* An engine dies when the card is authorised; the hold ends before another one looks. */
+static void pay_late(void)
+{
+    rig_servers_start(&servers, 100);
+    cr_assert(killed_engine("commit", 0, "tok_visa", NULL, 1000));
+    until_one("SELECT count(*) FROM booking WHERE state = 'authorized' AND hold_expires < clock_timestamp() - interval '2500 ms'");
+}
+
+Test(purchase, a_late_payment_takes_the_same_seats_again_when_they_are_free)
+{
+    pay_late();
+    rig_open(&rig, &servers);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed' AND confirmed_at < hold_expires"), 1, "never a sale on an expired hold");
+    teardown();
+}
+
+Test(purchase, a_late_payment_whose_seats_somebody_else_holds_is_given_back)
+{
+    struct hold hold;
+
+    pay_late();
+    rig_open(&rig, &servers);
+    rig_hold(&rig, 1, 1, &hold);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'expired' AND outcome = 'hold_expired'"), 1);
+    cr_assert_eq(rows("SELECT count(*) FROM payment WHERE state = 'voided'"), 1);
     teardown();
 }
 

@@ -109,7 +109,7 @@ static void hold_cb(struct hold_call *call, enum status status)
 
 void rig_hold(struct rig *r, uint32_t first, size_t count, struct hold *ret_hold)
 {
-    const struct hold_terms terms = {.ttl_ms = 60000, .cap_ms = 120000, .max_seats = 100, .max_holds = 100};
+    const struct hold_terms terms = {.ttl_ms = r->hold_ms ? r->hold_ms : 60000, .cap_ms = 120000, .max_seats = 100, .max_holds = 100};
     struct waiting_hold w = {.call.cb = hold_cb};
 
     hold_id_make(SALE_EVENT, w.call.hold.id);

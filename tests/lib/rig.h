@@ -31,6 +31,7 @@ struct rig {
     struct purchases purchases; /* lease 400 ms, poll 100 ms, provider deadline 300 ms */
     struct refunds refunds;
     struct completer completer;
+    int64_t hold_ms; /* how long rig_hold holds: 60 s unless set */
 };
 
 void rig_open(struct rig *r, const struct rig_servers *s);
