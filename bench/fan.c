@@ -6,7 +6,7 @@
 
 const char *const fan_step_names[] = {"join", "poll", "pass", "hold", "book", "leave", NULL};
 
-enum { FAILURES_MAX = 40, TRIES_MAX = 60, RETRY_MS = 500, SOLD_OUT_LOOK_MS = 1000 };
+enum { FAILURES_MAX = 40, TRIES_MAX = 60, RETRY_MS = 500, SOLD_OUT_LOOK_MS = 2000 };
 
 static void step_begin(struct timer *t);
 
@@ -161,7 +161,7 @@ static void on_hold(struct fan *f, int status, json_t *root, struct slice code)
         f->crowd->held++;
         f->total = int_at(root, "total", 0);
         new_key(f);
-        if (f->abandons)
+        if (f->abandons && hall_half_empty(f->crowd->hall))
             ended(f, FAN_WALKED_AWAY); /* without a word: the hold has to expire */
         else
             go(f, STEP_BOOK, think_ms(f));

@@ -51,7 +51,8 @@ struct fan {
     uint16_t failures;   /* in a row, of the same step */
     uint8_t quantity, tries;
     bool picky; /* chooses seats by name on the map, not "best available" */
-    bool first_card_declined, abandons;
+    bool first_card_declined;
+    bool abandons; /* walks away from a hold, as people do while there is plenty left */
     char join_id[UUID_TEXT_SIZE], key[UUID_TEXT_SIZE];
     char *ticket, *pass, *hold_body; /* owned */
     char hold_id[64];

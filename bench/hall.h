@@ -27,6 +27,11 @@ void hall_stop(struct hall *h);
 size_t hall_pick(const struct hall *h, struct rng *rng, size_t quantity,
                  uint32_t ret_seats[HALL_PICK_MAX]);
 
+static inline bool hall_half_empty(const struct hall *h)
+{
+    return h->counts[0] * 2 > h->seat_count;
+}
+
 static inline bool hall_sold_out(const struct hall *h)
 {
     return h->states && h->counts[0] + h->counts[1] == 0;

@@ -140,12 +140,12 @@ test('the stream of the queue tells everybody the same, and foreign pages nothin
 });
 
 test('seats left and prices reach the public status of the line', async () => {
-  const event = await open_sale({ queue: true, seats: 200 });
+  const event = await open_sale({ queue: true, seats: 1000 });
   const auth = await enter(event);
   assert.equal((await hold_seats(event, [1, 2], { auth })).status, 201);
-  const status = await until('seatsLeft 198', async () => {
+  const status = await until('seatsLeft 998', async () => {
     const { body } = await call('GET', `/v1/queues/${event}`);
-    return body.seatsLeft === 198 && body;
+    return body.seatsLeft === 998 && body;
   });
   assert.equal(status.priceFrom, 5000);
   assert.equal(status.priceTo, 9000);
