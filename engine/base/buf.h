@@ -1,5 +1,5 @@
-/* A growing byte buffer with a limit. The first append that would pass the limit marks the buffer failed, and all later appends do nothing,
- * so a writer checks once, at the end. */
+/* A growing byte buffer with a limit. The first append that would pass the limit marks the buffer
+ * failed, and all later appends do nothing, so a writer checks once, at the end. */
 #ifndef HOLDFAST_BASE_BUF_H
 #define HOLDFAST_BASE_BUF_H
 
@@ -15,7 +15,8 @@ struct buf {
 
 /* No allocation. A limit is obligatory. */
 void buf_init(struct buf *b, size_t limit);
-void buf_free(struct buf *b);  /* takes half-built and zeroed buffers; ready for use again afterwards */
+void buf_free(
+    struct buf *b); /* takes half-built and zeroed buffers; ready for use again afterwards */
 void buf_clear(struct buf *b); /* keeps the memory, forgets the failure */
 void buf_swap(struct buf *a, struct buf *b);
 
@@ -27,7 +28,8 @@ void buf_append_u64(struct buf *b, uint64_t value); /* decimal */
 void buf_append_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* `len` writable bytes at the end, not counted in b->len until buf_commit; NULL (and failed) past the limit. */
+/* `len` writable bytes at the end, not counted in b->len until buf_commit; NULL (and failed) past
+ * the limit. */
 char *buf_reserve(struct buf *b, size_t len);
 void buf_commit(struct buf *b, size_t len);
 void buf_consume(struct buf *b, size_t len); /* drops the first `len` bytes */

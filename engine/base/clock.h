@@ -22,7 +22,8 @@ static inline int64_t clock_mono_ns(const struct clock *clock)
     return clock->mono_ns(clock);
 }
 
-/* RFC 3339 UTC with milliseconds, "2026-11-21T10:11:30.123Z": CLOCK_TEXT_SIZE bytes with the NUL. */
+/* RFC 3339 UTC with milliseconds, "2026-11-21T10:11:30.123Z": CLOCK_TEXT_SIZE bytes with the NUL.
+ */
 #define CLOCK_TEXT_SIZE 25
 void clock_format(int64_t wall_ms, char ret_text[CLOCK_TEXT_SIZE]);
 /* Takes RFC 3339 with any offset and fraction; false when malformed. */

@@ -8,12 +8,15 @@
 
 /* Writes BASE64URL_LEN(len) characters, no NUL; returns how many. */
 size_t base64url_encode(const void *bytes, size_t len, char *ret_text);
-/* Strict: only the alphabet, no padding, zero trailing bits. Returns the number of bytes, or -1 when malformed or larger than size. */
+/* Strict: only the alphabet, no padding, zero trailing bits. Returns the number of bytes, or -1
+ * when malformed or larger than size. */
 long base64url_decode(struct slice text, void *ret_bytes, size_t size);
-void base64_append(struct buf *b, const void *bytes, size_t len);         /* RFC 4648 section 4, padded */
-long base64_decode(struct slice text, void *ret_bytes, size_t size);      /* as base64url_decode, padded */
-void hex_encode(const void *bytes, size_t len, char *ret_text);           /* 2*len characters, no NUL, lower case */
-long hex_decode(struct slice text, void *ret_bytes, size_t size);         /* bytes, or -1 */
+void base64_append(struct buf *b, const void *bytes, size_t len); /* RFC 4648 section 4, padded */
+long base64_decode(struct slice text, void *ret_bytes,
+                   size_t size); /* as base64url_decode, padded */
+void hex_encode(const void *bytes, size_t len,
+                char *ret_text); /* 2*len characters, no NUL, lower case */
+long hex_decode(struct slice text, void *ret_bytes, size_t size); /* bytes, or -1 */
 
 static inline void put_le16(uint8_t *at, uint16_t v)
 {

@@ -1,5 +1,5 @@
-/* Metrics in the Prometheus text format (exposition format 0.0.4). A program declares its metrics in one X-macro table, which makes the struct, the
- * /metrics page and the table in the docs:
+/* Metrics in the Prometheus text format (exposition format 0.0.4). A program declares its metrics
+ * in one X-macro table, which makes the struct, the /metrics page and the table in the docs:
  *
  *   #define ENGINE_METRICS(X)                                                        \
  *       X(COUNTER, holds_granted, "holds granted")                                   \
@@ -12,7 +12,8 @@
  *   #define METRIC_ROW_TAG engine_metrics
  *   static const struct metric_desc engine_descs[] = {ENGINE_METRICS(METRIC_ROW_)};
  *
- * The name on the wire is holdfast_<name>; histograms are in seconds (_us is dropped, _seconds put). One thread writes. */
+ * The name on the wire is holdfast_<name>; histograms are in seconds (_us is dropped, _seconds
+ * put). One thread writes. */
 #ifndef HOLDFAST_BASE_METRIC_H
 #define HOLDFAST_BASE_METRIC_H
 
@@ -29,17 +30,19 @@ struct metric_desc {
     size_t offset; /* of a uint64_t, an int64_t, a struct hist */
 };
 
-#define METRIC_TYPE_COUNTER_ uint64_t
-#define METRIC_TYPE_GAUGE_ int64_t
-#define METRIC_TYPE_HISTOGRAM_ struct hist
+#define METRIC_TYPE_COUNTER_             uint64_t
+#define METRIC_TYPE_GAUGE_               int64_t
+#define METRIC_TYPE_HISTOGRAM_           struct hist
 #define METRIC_MEMBER_(kind, name, help) METRIC_TYPE_##kind##_ name;
 #define METRIC_STRUCT(tag, TABLE)                                                                  \
     struct tag {                                                                                   \
         TABLE(METRIC_MEMBER_)                                                                      \
     }
-#define METRIC_ROW_(kind, name, help) {METRIC_##kind, #name, help, offsetof(struct METRIC_ROW_TAG, name)},
+#define METRIC_ROW_(kind, name, help)                                                              \
+    {METRIC_##kind, #name, help, offsetof(struct METRIC_ROW_TAG, name)},
 
-/* One group of metrics that a page shows: values of `descs` in the struct at `base`. Registered groups are borrowed. */
+/* One group of metrics that a page shows: values of `descs` in the struct at `base`. Registered
+ * groups are borrowed. */
 struct metric_group {
     const struct metric_desc *descs;
     size_t count;

@@ -1,4 +1,5 @@
-/* A fixed pool of equal objects: all memory is taken at start, an empty pool is an answer (NULL), not an allocation. */
+/* A fixed pool of equal objects: all memory is taken at start, an empty pool is an answer (NULL),
+ * not an allocation. */
 #ifndef HOLDFAST_BASE_POOL_H
 #define HOLDFAST_BASE_POOL_H
 
@@ -13,7 +14,8 @@ struct pool {
     uint64_t refused; /* how often it was empty */
 };
 
-/* Objects are aligned to 16 bytes. The pages are touched on first use only. Aborts when memory cannot be reserved. */
+/* Objects are aligned to 16 bytes. The pages are touched on first use only. Aborts when memory
+ * cannot be reserved. */
 void pool_init(struct pool *p, size_t object_size, size_t capacity);
 void pool_free(struct pool *p); /* asserts that nothing is in use */
 

@@ -1,4 +1,5 @@
-/* Randomness: xoshiro256** (Blackman & Vigna 2018) with a seed for choices that must be repeatable, the kernel's for secrets. */
+/* Randomness: xoshiro256** (Blackman & Vigna 2018) with a seed for choices that must be repeatable,
+ * the kernel's for secrets. */
 #ifndef HOLDFAST_BASE_RNG_H
 #define HOLDFAST_BASE_RNG_H
 

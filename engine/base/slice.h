@@ -13,7 +13,7 @@ struct slice {
 };
 
 #define SLICE_LITERAL(text) ((struct slice){(text), sizeof(text) - 1})
-#define SLICE_NONE ((struct slice){NULL, 0})
+#define SLICE_NONE          ((struct slice){NULL, 0})
 /* For printf("%.*s"). */
 #define SLICE_ARG(s) (int)(s).len, (s).at
 
@@ -41,18 +41,22 @@ bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII only */
 bool slice_starts_with(struct slice s, struct slice prefix);
 struct slice slice_trim(struct slice s); /* spaces and tabs of both ends */
 
-/* Cuts `s` at the first `delimiter`: returns the part before it and leaves the part after it in *s. Without a delimiter returns all and
- * leaves *s with at == NULL, so `while (s.at) part = slice_cut(&s, ',')` visits every part. */
+/* Cuts `s` at the first `delimiter`: returns the part before it and leaves the part after it in *s.
+ * Without a delimiter returns all and leaves *s with at == NULL, so `while (s.at) part =
+ * slice_cut(&s, ',')` visits every part. */
 struct slice slice_cut(struct slice *s, char delimiter);
 
-/* Decimal, digits only, no sign, no spaces, no overflow; false otherwise and *ret_value is untouched. */
+/* Decimal, digits only, no sign, no spaces, no overflow; false otherwise and *ret_value is
+ * untouched. */
 bool slice_to_u64(struct slice s, uint64_t *ret_value);
 bool slice_to_i64(struct slice s, int64_t *ret_value); /* an optional leading '-' */
 
-/* Copies into `ret_text` (size bytes, always NUL-terminated); false when it does not fit or holds a NUL. */
+/* Copies into `ret_text` (size bytes, always NUL-terminated); false when it does not fit or holds a
+ * NUL. */
 bool slice_to_str(struct slice s, char *ret_text, size_t size);
 
-/* The length of the UTF-8 sequence (RFC 3629) at the start of `s`; 0 when there is none or it is not valid. */
+/* The length of the UTF-8 sequence (RFC 3629) at the start of `s`; 0 when there is none or it is
+ * not valid. */
 size_t slice_utf8(struct slice s);
 
 #endif

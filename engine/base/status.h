@@ -1,7 +1,8 @@
-/* Failures: what went wrong when an operation could not do its work, one table for code, text and HTTP status.
+/* Failures: what went wrong when an operation could not do its work, one table for code, text and
+ * HTTP status.
  *
- * Outcomes (held by another, sold out, not your turn) are not failures: each module has an enum for its own.
- * Bugs are asserts. See docs/architecture.md, "Errors". */
+ * Outcomes (held by another, sold out, not your turn) are not failures: each module has an enum for
+ * its own. Bugs are asserts. See docs/architecture.md, "Errors". */
 #ifndef HOLDFAST_BASE_STATUS_H
 #define HOLDFAST_BASE_STATUS_H
 

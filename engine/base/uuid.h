@@ -11,12 +11,14 @@ struct uuid {
 
 #define UUID_TEXT_SIZE 37 /* with the NUL */
 
-/* Version 7: milliseconds of `wall_ms`, then 74 random bits from `rng`. For database keys, never for secrets. */
+/* Version 7: milliseconds of `wall_ms`, then 74 random bits from `rng`. For database keys, never
+ * for secrets. */
 struct uuid uuid_v7(int64_t wall_ms, struct rng *rng);
 /* Version 4: 122 bits from the kernel. May be a credential. */
 struct uuid uuid_v4_secret(void);
 
 void uuid_format(const struct uuid *u, char ret_text[UUID_TEXT_SIZE]); /* lower case */
-bool uuid_parse(struct slice text, struct uuid *ret_uuid);             /* 8-4-4-4-12, either case, any version */
+bool uuid_parse(struct slice text,
+                struct uuid *ret_uuid); /* 8-4-4-4-12, either case, any version */
 
 #endif

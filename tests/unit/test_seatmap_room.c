@@ -151,7 +151,8 @@ Test(room, what_waits_is_bounded)
     room_free(&r);
 }
 
-/* I8: whatever order, loss and repetition the news comes in, a seat never goes back to an older rev, and after the last snapshot the room equals the truth. */
+/* I8: whatever order, loss and repetition the news comes in, a seat never goes back to an older
+ * rev, and after the last snapshot the room equals the truth. */
 Test(room, any_order_of_news_ends_at_the_truth_and_never_goes_back)
 {
     enum { SEATS = 50, CHANGES = 300 };
@@ -177,7 +178,9 @@ Test(room, any_order_of_news_ends_at_the_truth_and_never_goes_back)
         }
         uint64_t shown = r.rev;
         for (uint32_t sent = 0; sent < CHANGES; sent++) {
-            uint32_t i = rng_below(&rng, 4) ? sent : (uint32_t)rng_below(&rng, CHANGES); /* lost, repeated or early */
+            uint32_t i = rng_below(&rng, 4)
+                             ? sent
+                             : (uint32_t)rng_below(&rng, CHANGES); /* lost, repeated or early */
             enum room_verdict v = CHANGE(&r, REV(1, 0) + 2 + i, changes[i].state, changes[i].seat);
             cr_assert_neq(v, ROOM_BAD);
             if (rng_below(&rng, 20) == 0)
@@ -242,9 +245,11 @@ Test(frame, the_text_form_says_the_same)
 
     buf_init(&b, 1024);
     frame_put_delta(&b, FRAME_JSON, changes, 2, 5, 9);
-    cr_expect(slice_is(buf_slice(&b), "{\"type\":\"delta\",\"fromRev\":5,\"toRev\":9,\"changes\":[[2,1],[4,0]]}"));
+    cr_expect(slice_is(buf_slice(&b),
+                       "{\"type\":\"delta\",\"fromRev\":5,\"toRev\":9,\"changes\":[[2,1],[4,0]]}"));
     buf_clear(&b);
     frame_put_snapshot(&b, FRAME_JSON, (uint8_t[]){0, 3}, 2, 4);
-    cr_expect(slice_is(buf_slice(&b), "{\"type\":\"snapshot\",\"seatCount\":2,\"rev\":4,\"states\":\"03\"}"));
+    cr_expect(slice_is(buf_slice(&b),
+                       "{\"type\":\"snapshot\",\"seatCount\":2,\"rev\":4,\"states\":\"03\"}"));
     buf_free(&b);
 }
