@@ -45,6 +45,7 @@ struct payment_call {
     /* the answer */
     enum payment_outcome outcome;
     int64_t captured, refunded;
+    bool refunded_unknown; /* this provider does not tell it with the charge */
     /* private */
     struct payment_provider *provider;
     struct http_fetch fetch;

@@ -99,6 +99,7 @@ static enum status read_intent(struct payment_call *call, const json_t *intent)
 
     if (!id || !state || !slice_to_str(slice_str(id), call->provider_ref, sizeof(call->provider_ref)))
         return STATUS_PROTOCOL;
+    call->refunded_unknown = true;
     call->captured = json_integer_value(json_object_get(intent, "amount_received"));
     for (size_t i = 0; i < array_len(states); i++) {
         if (strcmp(state, states[i].text) == 0) {

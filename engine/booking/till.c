@@ -66,6 +66,7 @@ void till_open(struct till *t, struct engine *e, const struct till_settings *set
     refunds_init(&t->refunds, &t->purchases, requests);
     booking_exchanges_init(t, requests);
     completer_init(&t->completer, &t->purchases, &t->refunds);
+    reconciler_init(&t->reconciler, &t->purchases, RECONCILER_POLL_MS, RECONCILER_REST_MS);
 }
 
 void till_metrics(struct till *t, struct metric_page *page)
@@ -87,6 +88,7 @@ void till_stop(struct till *t)
 {
     purchases_stop(&t->purchases);
     completer_close(&t->completer);
+    reconciler_close(&t->reconciler);
     commit_stop(t->commit);
     for (size_t i = 0; i < PURCHASE_PROVIDERS_MAX; i++) {
         if (t->clients[i])
@@ -97,6 +99,7 @@ void till_stop(struct till *t)
 void till_free(struct till *t)
 {
     commit_free(t->commit);
+    reconciler_free(&t->reconciler);
     refunds_free(&t->refunds);
     purchases_free(&t->purchases);
     pool_free(&t->exchanges);

@@ -6,6 +6,7 @@
 #include "engine/base/token.h"
 #include "engine/booking/completer.h"
 #include "engine/booking/engine.h"
+#include "engine/booking/reconciler.h"
 #include "engine/net/router.h"
 
 struct till_settings {
@@ -35,6 +36,7 @@ struct till {
     struct purchases purchases;
     struct refunds refunds;
     struct completer completer;
+    struct reconciler reconciler;
     struct http_client *clients[PURCHASE_PROVIDERS_MAX];
     struct pool exchanges; /* booking_exchange.c */
 };

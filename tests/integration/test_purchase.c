@@ -1,3 +1,4 @@
+#include "engine/booking/reconciler.h"
 #include "tests/lib/leaks.h"
 #include "tests/lib/rig.h"
 #include "tests/lib/until.h"
@@ -408,4 +409,30 @@ Test(purchase, a_refund_returns_seats_to_sale_and_money_once)
     rig_buy_wait(&rig, &hold, "tok_visa", NULL, &a);
     cr_assert_eq(a.state, BOOKING_CONFIRMED);
     teardown();
+}
+
+/* ---- the reconciler ---- */
+
+Test(purchase, the_reconciler_tells_what_the_provider_has_otherwise_and_frees_a_blocked_card)
+{
+    struct reconciler reconciler;
+    struct rig_answer agreed, blocked, wrong;
+
+    setup();
+    one(0, "tok_visa", &agreed);
+    one(2, "tok_visa", &wrong);
+    rig_settle(&rig, &servers);
+    cr_assert(killed_engine("commit", 4, "tok_visa", NULL, 0)); /* authorised there ... */
+    server_sql(servers.postgres, "UPDATE payment SET state = 'voided' WHERE state = 'authorized';" /* ... and forgotten here */
+                                 "UPDATE booking SET state = 'expired', lease_until = NULL WHERE state = 'authorized'");
+    cr_assert(uuid_parse(slice_str(server_sql(servers.postgres, "SELECT booking_id FROM booking WHERE state = 'expired'")), &blocked.booking_id));
+    cr_assert_eq(rig_charge(&rig, &blocked.booking_id).outcome, PAYMENT_AUTHORIZED);
+    server_sql(servers.postgres, "UPDATE payment SET captured = captured - 1 WHERE booking_id = (SELECT booking_id FROM ticket WHERE seat = 2)");
+    reconciler_init(&reconciler, &rig.purchases, 20, 0);
+    LOOP_UNTIL(&rig.loop, rows("SELECT count(*) FROM payment WHERE reconcile_due IS NULL") == 3, 10000);
+    cr_assert_eq(rig.purchases.metrics.reconciled_total, 2);
+    cr_assert_eq(rig_charge(&rig, &blocked.booking_id).outcome, PAYMENT_VOIDED);
+    reconciler_close(&reconciler);
+    teardown();
+    reconciler_free(&reconciler);
 }
