@@ -804,9 +804,12 @@ Test(seat_store, a_rebuild_keeps_the_holds_that_the_truth_allows)
     PLACE(&c, "1.keep", "s1", 1, 2);
     kept = c.call.hold;
     PLACE(&c, "1.lost", "s2", 5, 6);
-    server_sql(postgres, "UPDATE event_seat SET status = 3, version = version + 1 WHERE seat = 6");
+    PLACE(&c, "1.older", "s2", 8);
+    server_sql(postgres, "UPDATE event_seat SET status = 3 WHERE seat = 6");
+    server_sql(postgres, "UPDATE event_seat SET version = version + 1 WHERE seat = 8");
     rebuild();
     assert_counts(97, 2, 0, 1);
+    cr_assert_eq(get(&c, "1.older", "s2"), HOLD_EXPIRED);
     cr_assert_eq(get(&c, "1.keep", "s1"), HOLD_GRANTED);
     cr_assert_eq(c.call.hold.fence, kept.fence);
     cr_assert_eq(get(&c, "1.lost", "s2"), HOLD_EXPIRED);
