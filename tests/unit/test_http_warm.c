@@ -126,8 +126,8 @@ static const char *const requests[] = {
     "GET /hello/1?q=a%20b HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n",
     "GET /hello/1 HTTP/1.1\r\nHost: x\r\n\r\nGET /hello/2 HTTP/1.1\r\nHost: x\r\n\r\n",
     "POST /hello/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-    "POST /hello/1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
-    "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ("POST /hello/1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
     "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n",
     "PUT /hello/1 HTTP/1.1\r\nHost: x\r\n\r\n",
     "GET /later HTTP/1.1\r\nHost: x\r\n\r\n",
