@@ -239,18 +239,13 @@ static void mark_cb(struct hold_call *call, enum status status)
     mark_settled(row->outbox);
 }
 
-/* What a row means for the seats in Redis. A sale's versions are given as held, before the change.
- */
+/* What a row means for the seats in Redis. A sale's versions are those that were held, as the
+ * script wants them. */
 static enum status mark_row(struct outbox *o, struct outbox_row *row)
 {
-    struct hold *h = &row->call.hold;
-
     row->call.cb = mark_cb;
-    if (slice_is(row->type, "booking.confirmed")) {
-        for (size_t i = 0; i < h->seat_count; i++)
-            h->versions[i]--;
+    if (slice_is(row->type, "booking.confirmed"))
         return seat_store_sold(o->seats, &row->call);
-    }
     if (slice_is(row->type, "seat.blocked"))
         return seat_store_set(o->seats, &row->call, SEAT_BLOCKED, "block");
     if (slice_is(row->type, "seat.unblocked"))
