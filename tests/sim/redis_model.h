@@ -7,12 +7,7 @@
 
 #include "engine/base/map.h"
 #include "engine/store/kv.h"
-
-/* An answer under construction: chunks that are given back at once. */
-struct reply_arena {
-    struct reply_chunk *chunk; /* owned */
-    size_t used;
-};
+#include "tests/sim/arena.h"
 
 struct redis_model {
     int64_t now_ms;     /* the wall clock of the server: set before each run */
@@ -20,7 +15,7 @@ struct redis_model {
     unsigned skip_revs; /* plant: every so many INCR raise by two; 0: never */
     /* private */
     struct map objects;
-    struct reply_arena arena;
+    struct arena arena;
     unsigned incrs;
 };
 

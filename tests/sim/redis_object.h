@@ -58,9 +58,6 @@ struct kv_reply *reply_error(struct redis_model *m, struct slice s);
 struct kv_reply *reply_array(struct redis_model *m,
                              size_t count); /* the elements are to be filled */
 struct kv_reply *reply_slot(struct kv_reply *array, size_t i);
-void *arena_take(struct reply_arena *a, size_t size);
-void arena_reset(struct reply_arena *a);
-void arena_free(struct reply_arena *a);
 
 /* redis_command.c */
 const struct kv_reply *redis_dispatch(struct redis_model *m, const struct slice *args,

@@ -1,53 +1,5 @@
 #include "tests/sim/redis_object.h"
 
-#include "engine/base/mem.h"
-
-#define CHUNK_SIZE ((size_t)64 * 1024)
-
-struct reply_chunk {
-    struct reply_chunk *older;
-    size_t size;
-    _Alignas(16) char bytes[];
-};
-
-void *arena_take(struct reply_arena *a, size_t size)
-{
-    void *at;
-
-    size = (size + 15) & ~(size_t)15;
-    if (!a->chunk || a->used + size > a->chunk->size) {
-        size_t want = size > CHUNK_SIZE ? size : CHUNK_SIZE;
-        struct reply_chunk *c = mem_alloc(sizeof(*c) + want);
-
-        c->older = a->chunk;
-        c->size = want;
-        a->chunk = c;
-        a->used = 0;
-    }
-    at = a->chunk->bytes + a->used;
-    a->used += size;
-    return at;
-}
-
-/* Keeps one chunk warm. */
-void arena_reset(struct reply_arena *a)
-{
-    while (a->chunk && a->chunk->older) {
-        struct reply_chunk *older = a->chunk->older;
-
-        mem_free(a->chunk);
-        a->chunk = older;
-    }
-    a->used = 0;
-}
-
-void arena_free(struct reply_arena *a)
-{
-    arena_reset(a);
-    mem_free(a->chunk);
-    a->chunk = NULL;
-}
-
 static struct kv_reply *make(struct redis_model *m, enum kv_kind kind)
 {
     struct kv_reply *r = arena_take(&m->arena, sizeof(*r));

@@ -1,0 +1,187 @@
+#include "tests/sim/trouble.h"
+
+#include "engine/base/mem.h"
+#include "tests/sim/invariants.h"
+#include "tests/sim/process.h"
+#include "tests/sim/stores.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static enum trouble_kind kind;
+static bool healed;
+static struct sim_event next_blow, kafka_back;
+static struct sim_event births[PROCESSES_MAX];
+
+/* ---- single blows ---- */
+
+static void born(struct sim_event *e)
+{
+    unsigned id = (unsigned)(e - births);
+
+    if (!processes[id])
+        process_start(id);
+}
+
+static void kill_one(void)
+{
+    unsigned id = chance(PROCESSES_MAX);
+
+    if (!processes[id])
+        return;
+    process_kill(id);
+    world_at(&births[id], NULL, (200 + (int64_t)chance(3000)) * MS, born);
+}
+
+static void back(struct sim_event *e)
+{
+    (void)e;
+    TRACE("kafka is back");
+    stores.kafka_away = false;
+}
+
+static void take_kafka_away(void)
+{
+    TRACE("kafka is away");
+    stores.kafka_away = true;
+    world_at(&kafka_back, NULL, (100 + (int64_t)chance(chance(4) ? 2000 : 12000)) * MS, back);
+}
+
+/* Somebody sets a clock: of Redis, of PostgreSQL, or of an engine. */
+static void jump(void)
+{
+    int64_t by = (int64_t)chance(8000) - 4000;
+    struct process *p = process_any();
+
+    switch (chance(3)) {
+    case 0: stores.redis_offset_ms = by; break;
+    case 1: stores.pg_offset_ms = by; break;
+    default:
+        if (p)
+            p->host->wall_offset_ms = by;
+        break;
+    }
+    TRACE("a clock jumps by %" PRId64 " ms", by);
+}
+
+static void rebuild(void)
+{
+    struct process *p = process_any();
+
+    if (p)
+        process_rebuild(p, 1 + chance(2));
+}
+
+/* ---- lies ---- */
+
+static void command(size_t count, const struct slice *args)
+{
+    stores.redis.now_ms = world_wall_ms() + stores.redis_offset_ms;
+    redis_run(&stores.redis, args, count);
+}
+
+/* The revision counter of an event is some steps back, its log is lost. */
+static void lose_revs(void)
+{
+    char key[32], log[32], value[24];
+    uint64_t rev, event = 1 + chance(2), back_by = 1 + chance(12);
+
+    snprintf(key, sizeof(key), "{e%" PRIu64 "}:rev", event);
+    snprintf(log, sizeof(log), "{e%" PRIu64 "}:log", event);
+    if (!slice_to_u64(redis_string(&stores.redis, key), &rev) || (rev & 0xffffffffff) < back_by)
+        return;
+    snprintf(value, sizeof(value), "%" PRIu64, rev - back_by);
+    command(2, (struct slice[]){SLICE_LITERAL("DEL"), slice_str(log)});
+    command(3, (struct slice[]){SLICE_LITERAL("SET"), slice_str(key), slice_str(value)});
+    TRACE("redis lies: event %" PRIu64 " is %" PRIu64 " revs back", event, back_by);
+}
+
+/* A seat's version is an older one. */
+static void lose_version(void)
+{
+    uint64_t event = 1 + chance(2);
+    uint32_t seat = chance(8);
+    const struct pg_seat *s = &pg_event_find(&stores.pg, event)->seats[seat];
+    char key[32], at[16], value[16];
+
+    if (!s->version)
+        return;
+    snprintf(key, sizeof(key), "{e%" PRIu64 "}:ver", event);
+    snprintf(at, sizeof(at), "#%u", seat);
+    snprintf(value, sizeof(value), "%u", s->version - 1 - chance(s->version));
+    command(6, (struct slice[]){SLICE_LITERAL("BITFIELD"), slice_str(key), SLICE_LITERAL("SET"), SLICE_LITERAL("u32"), slice_str(at), slice_str(value)});
+    TRACE("redis lies: seat %u of event %" PRIu64 " has version %s", seat, event, value);
+}
+
+static void lie(void)
+{
+    invariants_redis_lied();
+    switch (chance(4)) {
+    case 0: redis_go_back(); return;
+    case 1: lose_version(); return;
+    default: lose_revs(); return;
+    }
+}
+
+/* ---- one after another ---- */
+
+static void blow(struct sim_event *e)
+{
+    world_at(e, NULL, (100 + (int64_t)chance(1500)) * MS, blow);
+    if (kind == TROUBLE_LIES && chance(2)) {
+        lie();
+        return;
+    }
+    switch (chance(16)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: kill_one(); return;
+    case 4: redis_restart(); return;
+    case 5: redis_forget(); return;
+    case 6:
+    case 7:
+    case 8: redis_snapshot(); return;
+    case 9: redis_fail_over(); return;
+    case 10: take_kafka_away(); return;
+    case 11: rebuild(); return;
+    default: jump(); return;
+    }
+}
+
+static unsigned rate(unsigned most)
+{
+    return chance(2) ? 0 : chance(most + 1);
+}
+
+enum trouble_kind trouble_begin(enum trouble_kind asked)
+{
+    kind = asked;
+    healed = false;
+    memset(births, 0, sizeof(births));
+    memset(&next_blow, 0, sizeof(next_blow));
+    memset(&kafka_back, 0, sizeof(kafka_back));
+    if (kind == TROUBLE_NONE)
+        return kind;
+    stores.faults = (struct faults){.slow = rate(30), .kv_cut = rate(8), .db_not_run = rate(30), .db_lost = rate(30), .db_lock_cut = rate(5), .bus_lost = rate(100),
+                                    .bus_twice = rate(100), .pay_not_run = rate(100), .pay_lost = rate(100), .pay_twice = rate(100)};
+    world_at(&next_blow, NULL, (int64_t)chance(2000) * MS, blow);
+    return kind;
+}
+
+void trouble_heal(void)
+{
+    TRACE("everything is well from now on");
+    healed = true;
+    world_cancel(&next_blow);
+    world_cancel(&kafka_back);
+    stores.faults = (struct faults){0};
+    stores.kafka_away = false;
+    stores.redis_offset_ms = stores.pg_offset_ms = 0;
+    for (unsigned id = 0; id < PROCESSES_MAX; id++) {
+        world_cancel(&births[id]);
+        if (!processes[id])
+            process_start(id);
+        processes[id]->host->wall_offset_ms = 0;
+    }
+}
