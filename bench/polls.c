@@ -3,6 +3,7 @@
  * run. The ratio of the medians is what the HTTP layer costs. Closed loop: this measures capacity,
  * not latency under a rate. */
 #include "bench/bare.h"
+#include "bench/probe.h"
 #include "bench/progress.h"
 #include "bench/scenario.h"
 
@@ -54,19 +55,6 @@ static double cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static int connect_to(const struct sockaddr_in *address)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-    if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
-        if (fd >= 0)
-            close(fd);
-        return -1;
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    return fd;
-}
-
 static bool ask(struct poller *p, const struct target *t)
 {
     p->got = 0;
@@ -104,7 +92,7 @@ static double load(struct run *run, const struct target *t, size_t connections, 
     int64_t begun = now_ns(), end = begun + ms * 1000000;
 
     for (; good && opened < connections; opened++) {
-        pollers[opened].fd = connect_to(&t->address);
+        pollers[opened].fd = probe_connect(&t->address);
         want.data.ptr = &pollers[opened];
         good = pollers[opened].fd >= 0 &&
                epoll_ctl(epoll, EPOLL_CTL_ADD, pollers[opened].fd, &want) == 0 &&
@@ -125,7 +113,7 @@ static double load(struct run *run, const struct target *t, size_t connections, 
 /* One request, to learn the answer; its bytes are kept for the comparator. */
 static bool learn(struct target *t, char *ret_answer, size_t size)
 {
-    int fd = connect_to(&t->address);
+    int fd = probe_connect(&t->address);
     size_t len = 0;
     char *end = NULL;
 
@@ -153,56 +141,6 @@ fail:
     return false;
 }
 
-static bool read_address(const char *url, struct sockaddr_in *ret_address)
-{
-    unsigned port = 80;
-    char host[64];
-
-    *ret_address = (struct sockaddr_in){.sin_family = AF_INET};
-    return sscanf(url, "http://%63[0-9.]:%u", host, &port) >= 1 && port < 65536 &&
-           inet_pton(AF_INET, host, &ret_address->sin_addr) == 1 &&
-           ntohl(ret_address->sin_addr.s_addr) >> 24 == 127 &&
-           (ret_address->sin_port = htons((uint16_t)port));
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), compare_doubles);
-    return values[count / 2];
-}
-
-/* The processor time a daemon has used, from its /metrics; -1 when that cannot be read. */
-static double daemon_cpu_seconds(const char *ops_url)
-{
-    static const char request[] =
-        "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    struct sockaddr_in address;
-    char *page = malloc(METRICS_MAX);
-    size_t len = 0;
-    double seconds = -1;
-    int fd = read_address(ops_url, &address) ? connect_to(&address) : -1;
-
-    if (fd >= 0 && send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0) {
-        for (ssize_t got;
-             len < METRICS_MAX - 1 && (got = recv(fd, page + len, METRICS_MAX - 1 - len, 0)) > 0;)
-            len += (size_t)got;
-        page[len] = 0;
-        const char *line = strstr(page, "\nprocess_cpu_seconds_total ");
-        seconds = line ? strtod(line + strlen("\nprocess_cpu_seconds_total "), NULL) : -1;
-    }
-    if (fd >= 0)
-        close(fd);
-    free(page);
-    return seconds;
-}
-
 /* One side's runs. */
 struct side {
     double rates[RUNS_MAX],
@@ -214,11 +152,11 @@ static bool measure(struct run *run, const struct target *t, const struct bare *
 {
     const char *ops_url = run->options->waitroom_ops_url;
     uint64_t count = run->meter.steps[t->step].latency.total;
-    double cpu = bare ? bare_cpu_seconds(bare) : daemon_cpu_seconds(ops_url);
+    double cpu = bare ? bare_cpu_seconds(bare) : probe_cpu_seconds(ops_url);
 
     side->rates[n] = load(run, t, connections, ms);
     count = run->meter.steps[t->step].latency.total - count;
-    double used = (bare ? bare_cpu_seconds(bare) : daemon_cpu_seconds(ops_url)) - cpu;
+    double used = (bare ? bare_cpu_seconds(bare) : probe_cpu_seconds(ops_url)) - cpu;
     side->cpu_us[n] = cpu < 0 || !count ? 0 : used * 1e6 / (double)count;
     return side->rates[n] > 0;
 }
@@ -226,11 +164,11 @@ static bool measure(struct run *run, const struct target *t, const struct bare *
 static void polls_figures(struct run *run, struct side *ours, struct side *theirs, double *ratios,
                           size_t n)
 {
-    double our_cpu = median(ours->cpu_us, n), their_cpu = median(theirs->cpu_us, n);
+    double our_cpu = probe_median(ours->cpu_us, n), their_cpu = probe_median(theirs->cpu_us, n);
 
-    run_figure(run, "waitroom requests/s", median(ours->rates, n), "1/s");
-    run_figure(run, "bare epoll requests/s", median(theirs->rates, n), "1/s");
-    run_figure(run, "ratio", median(ratios, n), "");
+    run_figure(run, "waitroom requests/s", probe_median(ours->rates, n), "1/s");
+    run_figure(run, "bare epoll requests/s", probe_median(theirs->rates, n), "1/s");
+    run_figure(run, "ratio", probe_median(ratios, n), "");
     if (our_cpu > 0 && their_cpu > 0) {
         run_figure(run, "waitroom cpu/request", our_cpu, "us");
         run_figure(run, "bare epoll cpu/request", their_cpu, "us");
@@ -275,7 +213,7 @@ static enum bench_exit run_polls(struct run *run)
     char *answer = malloc(ANSWER_MAX);
     double cpu = cpu_seconds();
 
-    if (!o->event || !read_address(o->waitroom_url, &ours.address)) {
+    if (!o->event || !probe_address(o->waitroom_url, &ours.address)) {
         fprintf(stderr, "bench: polls needs --event and a loopback --waitroom-url\n");
         free(answer);
         return BENCH_USAGE;

@@ -59,12 +59,13 @@ static void describe(struct http_request *req, void *ctx)
     struct slice q = http_query_get(req, "q", &bad);
     struct slice again = http_query_get(req, "q", NULL);
     struct slice token = http_credential(req, "Bearer");
+    struct slice shown = q.at ? q : SLICE_LITERAL("");
 
     (void)ctx;
     buf_printf(req->out,
                "path=%.*s query=%.*s p0=%.*s q=%s%.*s%s peer=%.*s token=%.*s trace=%.*s last=%.*s",
                SLICE_ARG(req->path), SLICE_ARG(req->query), SLICE_ARG(req->params[0]),
-               q.at ? "[" : "-", SLICE_ARG(q),
+               q.at ? "[" : "-", SLICE_ARG(shown),
                q.at  ? "]"
                : bad ? "!"
                      : "",
