@@ -210,6 +210,10 @@ verb_bench() {
     stack_borrow
     trap 'stack_return; exit 130' INT TERM
     bench_event "$@"
+    case " $* " in
+    *' --against'*) ;;
+    ' bookings '*) ARGV+=(--against "$ROOT/tests/perf/against_bookings.sh") ;;
+    esac
     for arg in "$@"; do
         case $arg in --out | --out=*) out=1 ;; esac
     done
