@@ -46,7 +46,7 @@ static void tell(struct buf *b, const struct kv_reply *r)
     switch (r->kind) {
     case KV_NIL: buf_append_str(b, "(nil)"); return;
     case KV_INT: buf_printf(b, "%" PRId64, r->integer); return;
-    case KV_ERROR: buf_append_char(b, '!'); /* fall through */
+    case KV_ERROR: buf_printf(b, "!%.*s", SLICE_ARG(r->str)); return;
     case KV_STR: buf_append_slice(b, r->str); return;
     case KV_ARRAY:
         buf_append_char(b, '[');
