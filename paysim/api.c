@@ -4,8 +4,8 @@
 #include "paysim/script.h"
 
 #define PEND_SHORT_MS 200
-#define PAGE_MAX 500
-#define AMOUNT_MAX INT64_C(1000000000000)
+#define PAGE_MAX      500
+#define AMOUNT_MAX    INT64_C(1000000000000)
 
 /* ---- answers ---- */
 
@@ -43,7 +43,8 @@ static void later_cb(struct timer *t)
     timer_close(t, later_closed);
 }
 
-static void reply_after(struct sim *s, struct http_request *req, const struct charge *c, enum script_delay delay)
+static void reply_after(struct sim *s, struct http_request *req, const struct charge *c,
+                        enum script_delay delay)
 {
     struct later *l;
 
@@ -63,8 +64,12 @@ static bool reply_outcome(struct http_request *req, enum charge_outcome outcome)
     switch (outcome) {
     case CHARGE_OK: return false;
     case CHARGE_NOT_FOUND: http_reply_problem(req, PROBLEM_NOT_FOUND, NULL); return true;
-    case CHARGE_CONFLICT: http_reply_problem(req, PROBLEM_CONFLICT, "the charge is not in a state for this"); return true;
-    case CHARGE_KEY_MISMATCH: http_reply_problem(req, PROBLEM_IDEMPOTENCY_MISMATCH, NULL); return true;
+    case CHARGE_CONFLICT:
+        http_reply_problem(req, PROBLEM_CONFLICT, "the charge is not in a state for this");
+        return true;
+    case CHARGE_KEY_MISMATCH:
+        http_reply_problem(req, PROBLEM_IDEMPOTENCY_MISMATCH, NULL);
+        return true;
     }
     return false;
 }
@@ -131,10 +136,30 @@ static void create(struct sim *s, struct http_request *req, json_t *body)
     const struct script *script;
     size_t known = s->book.count;
     const struct json_field fields[] = {
-        {.key = "reference", .kind = JSON_KIND_STR, .out = &reference, .required = true, .min = 1, .max = CHARGE_REFERENCE_MAX},
-        {.key = "token", .kind = JSON_KIND_STR, .out = &token, .required = true, .min = 1, .max = 63},
-        {.key = "amount", .kind = JSON_KIND_INT, .out = &amount, .required = true, .min = 1, .max = AMOUNT_MAX},
-        {.key = "currency", .kind = JSON_KIND_STR, .out = &currency, .required = true, .min = 3, .max = 3},
+        {.key = "reference",
+         .kind = JSON_KIND_STR,
+         .out = &reference,
+         .required = true,
+         .min = 1,
+         .max = CHARGE_REFERENCE_MAX},
+        {.key = "token",
+         .kind = JSON_KIND_STR,
+         .out = &token,
+         .required = true,
+         .min = 1,
+         .max = 63},
+        {.key = "amount",
+         .kind = JSON_KIND_INT,
+         .out = &amount,
+         .required = true,
+         .min = 1,
+         .max = AMOUNT_MAX},
+        {.key = "currency",
+         .kind = JSON_KIND_STR,
+         .out = &currency,
+         .required = true,
+         .min = 3,
+         .max = 3},
     };
 
     if (json_read(body, fields, array_len(fields), NULL, why, sizeof(why))) {
@@ -142,7 +167,8 @@ static void create(struct sim *s, struct http_request *req, json_t *body)
         return;
     }
     script = script_of(token);
-    if (reply_outcome(req, charge_create(&s->book, reference, token, amount, currency, first_state(script), &c)))
+    if (reply_outcome(req, charge_create(&s->book, reference, token, amount, currency,
+                                         first_state(script), &c)))
         return;
     if (s->book.count == known) { /* asked again: what is known, at once */
         reply_charge(req, c);
@@ -202,7 +228,12 @@ static void refund_handler(struct http_request *req, void *ctx)
     int64_t amount;
     char why[200];
     const struct json_field fields[] = {
-        {.key = "amount", .kind = JSON_KIND_INT, .out = &amount, .required = true, .min = 1, .max = AMOUNT_MAX},
+        {.key = "amount",
+         .kind = JSON_KIND_INT,
+         .out = &amount,
+         .required = true,
+         .min = 1,
+         .max = AMOUNT_MAX},
     };
     json_t *body;
 
@@ -247,7 +278,8 @@ static void list_handler(struct http_request *req, void *ctx)
 {
     struct sim *s = ctx;
     struct slice reference = http_query_get(req, "reference", NULL);
-    struct slice after = http_query_get(req, "after", NULL), limit = http_query_get(req, "limit", NULL);
+    struct slice after = http_query_get(req, "after", NULL),
+                 limit = http_query_get(req, "limit", NULL);
     const struct charge *c;
     uint64_t from = 0, count = PAGE_MAX;
 
@@ -259,8 +291,10 @@ static void list_handler(struct http_request *req, void *ctx)
             reply_outcome(req, CHARGE_NOT_FOUND);
         return;
     }
-    if ((after.at && !slice_to_u64(after, &from)) || (limit.at && !slice_to_u64(limit, &count)) || count == 0 || count > PAGE_MAX) {
-        http_reply_problem(req, PROBLEM_BAD_REQUEST, "after and limit are numbers, limit at most 500");
+    if ((after.at && !slice_to_u64(after, &from)) || (limit.at && !slice_to_u64(limit, &count)) ||
+        count == 0 || count > PAGE_MAX) {
+        http_reply_problem(req, PROBLEM_BAD_REQUEST,
+                           "after and limit are numbers, limit at most 500");
         return;
     }
     reply_page(s, req, from < s->book.count ? from : s->book.count, count);
@@ -298,7 +332,8 @@ static const struct route routes[] = {
     {HTTP_GET_, "/v1/totals", totals_handler, 0, 0},
 };
 
-/* A kill between the creation of a pending charge and its decision must not leave it pending for ever. */
+/* A kill between the creation of a pending charge and its decision must not leave it pending for
+ * ever. */
 static void resume_decisions(struct sim *s)
 {
     for (size_t i = 0; i < s->book.count; i++) {

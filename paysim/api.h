@@ -2,14 +2,16 @@
  *
  * | call | answer |
  * |---|---|
- * | POST /v1/charges {"reference","token","amount","currency"} | 200 the charge, 202 while it is pending, 402 declined, 409 another charge has this reference |
- * | POST /v1/charges/{id}/capture, .../void | 200 the charge, 409 |
- * | POST /v1/charges/{id}/refunds {"amount"}, Idempotency-Key | 200 the charge, 409 |
- * | GET /v1/charges?reference=R | 200 the charge, 404 |
- * | GET /v1/charges?after=N&limit=M | 200 {"charges":[..],"next":N} in the order of creation; `next` is null at the end |
- * | GET /v1/totals | 200 {"charges","authorized","captured","refunded"}: numbers and minor units |
+ * | POST /v1/charges {"reference","token","amount","currency"} | 200 the charge, 202 while it is
+ * pending, 402 declined, 409 another charge has this reference | | POST /v1/charges/{id}/capture,
+ * .../void | 200 the charge, 409 | | POST /v1/charges/{id}/refunds {"amount"}, Idempotency-Key |
+ * 200 the charge, 409 | | GET /v1/charges?reference=R | 200 the charge, 404 | | GET
+ * /v1/charges?after=N&limit=M | 200 {"charges":[..],"next":N} in the order of creation; `next` is
+ * null at the end | | GET /v1/totals | 200 {"charges","authorized","captured","refunded"}: numbers
+ * and minor units |
  *
- * Every POST is idempotent: a charge by its reference, capture and void by what they bring about, a refund by its key. What a token does is told in script.h. */
+ * Every POST is idempotent: a charge by its reference, capture and void by what they bring about, a
+ * refund by its key. What a token does is told in script.h. */
 #ifndef HOLDFAST_PAYSIM_API_H
 #define HOLDFAST_PAYSIM_API_H
 

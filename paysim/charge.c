@@ -1,4 +1,5 @@
-/* The journal: one JSON line a change, the whole charge as it is afterwards, with the key of the refund that changed it. The last line of a charge wins. */
+/* The journal: one JSON line a change, the whole charge as it is afterwards, with the key of the
+ * refund that changed it. The last line of a charge wins. */
 #include "paysim/charge.h"
 
 #include <assert.h>
@@ -9,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const state_texts[] = {"pending", "authorized", "declined", "voided", "captured"};
+static const char *const state_texts[] = {"pending", "authorized", "declined", "voided",
+                                          "captured"};
 
 const char *charge_state_text(enum charge_state state)
 {
@@ -84,7 +86,8 @@ void charge_write(struct json_out *w, const struct charge *c)
 }
 
 /* A write that fails is the end: a simulator that forgets charges would make every audit lie. */
-static void record(struct charge_book *book, const struct charge *c, struct slice refund_key, int64_t refund_amount)
+static void record(struct charge_book *book, const struct charge *c, struct slice refund_key,
+                   int64_t refund_amount)
 {
     struct buf line;
     struct json_out w;
@@ -117,10 +120,20 @@ static bool replay_line(struct charge_book *book, struct slice line)
     json_t *o = json_parse_object(line, why, sizeof(why));
     const struct json_field fields[] = {
         {.key = "id", .kind = JSON_KIND_STR, .out = &id, .required = true},
-        {.key = "reference", .kind = JSON_KIND_STR, .out = &reference, .required = true, .min = 1, .max = CHARGE_REFERENCE_MAX},
+        {.key = "reference",
+         .kind = JSON_KIND_STR,
+         .out = &reference,
+         .required = true,
+         .min = 1,
+         .max = CHARGE_REFERENCE_MAX},
         {.key = "state", .kind = JSON_KIND_STR, .out = &state, .required = true},
         {.key = "amount", .kind = JSON_KIND_INT, .out = &amount, .required = true},
-        {.key = "currency", .kind = JSON_KIND_STR, .out = &currency, .required = true, .min = 3, .max = 3},
+        {.key = "currency",
+         .kind = JSON_KIND_STR,
+         .out = &currency,
+         .required = true,
+         .min = 3,
+         .max = 3},
         {.key = "captured", .kind = JSON_KIND_INT, .out = &captured, .required = true},
         {.key = "refunded", .kind = JSON_KIND_INT, .out = &refunded, .required = true},
         {.key = "token", .kind = JSON_KIND_STR, .out = &token, .required = true, .max = 63},
@@ -129,7 +142,8 @@ static bool replay_line(struct charge_book *book, struct slice line)
     };
     struct charge *c;
     enum charge_state parsed;
-    bool good = o && json_read(o, fields, array_len(fields), NULL, why, sizeof(why)) == STATUS_OK && parse_state(state, &parsed);
+    bool good = o && json_read(o, fields, array_len(fields), NULL, why, sizeof(why)) == STATUS_OK &&
+                parse_state(state, &parsed);
 
     if (good) {
         c = charge_by_reference(book, reference);
@@ -186,7 +200,8 @@ static char *read_all(int fd, size_t *ret_len)
     return text;
 }
 
-enum status charge_book_open(struct charge_book *book, const char *path, char *ret_why, size_t why_size)
+enum status charge_book_open(struct charge_book *book, const char *path, char *ret_why,
+                             size_t why_size)
 {
     size_t len = 0;
     char *text;
@@ -206,7 +221,8 @@ enum status charge_book_open(struct charge_book *book, const char *path, char *r
     good = replay(book, slice_of(text, len));
     mem_free(text);
     if (good < 0) {
-        snprintf(ret_why, why_size, "%s: line %zu is not one of the journal", path, book->count + 1);
+        snprintf(ret_why, why_size, "%s: line %zu is not one of the journal", path,
+                 book->count + 1);
         return STATUS_MALFORMED;
     }
     if ((size_t)good < len && ftruncate(book->journal, good) != 0) {
@@ -219,7 +235,7 @@ enum status charge_book_open(struct charge_book *book, const char *path, char *r
 void charge_book_close(struct charge_book *book)
 {
     for (size_t i = 0; i < book->count; i++) {
-        list_for_each_safe(it, &book->all[i]->refunds)
+        list_for_each_safe (it, &book->all[i]->refunds)
             mem_free(list_entry(it, struct charge_refund, link));
         mem_free(book->all[i]);
     }
@@ -231,14 +247,17 @@ void charge_book_close(struct charge_book *book)
         close(book->journal);
 }
 
-enum charge_outcome charge_create(struct charge_book *book, struct slice reference, struct slice token, int64_t amount, struct slice currency,
+enum charge_outcome charge_create(struct charge_book *book, struct slice reference,
+                                  struct slice token, int64_t amount, struct slice currency,
                                   enum charge_state first, struct charge **ret_charge)
 {
     struct charge *c = charge_by_reference(book, reference);
 
     *ret_charge = c;
     if (c)
-        return c->amount == amount && slice_is(currency, c->currency) && slice_is(token, c->token) ? CHARGE_OK : CHARGE_KEY_MISMATCH;
+        return c->amount == amount && slice_is(currency, c->currency) && slice_is(token, c->token)
+                   ? CHARGE_OK
+                   : CHARGE_KEY_MISMATCH;
     c = add(book, reference);
     c->amount = amount;
     c->state = first;
@@ -281,7 +300,8 @@ enum charge_outcome charge_void(struct charge_book *book, struct charge *c)
     return CHARGE_OK;
 }
 
-enum charge_outcome charge_refund(struct charge_book *book, struct charge *c, struct slice key, int64_t amount)
+enum charge_outcome charge_refund(struct charge_book *book, struct charge *c, struct slice key,
+                                  int64_t amount)
 {
     const struct charge_refund *known = map_get(&book->refund_keys, key);
 

@@ -1,4 +1,5 @@
-/* The payment provider of development, demo and tests: a process of its own that approves, declines, dawdles and loses answers, as told by the payment token. */
+/* The payment provider of development, demo and tests: a process of its own that approves,
+ * declines, dawdles and loses answers, as told by the payment token. */
 #include "engine/net/daemon.h"
 #include "paysim/api.h"
 
@@ -12,12 +13,18 @@ struct sim_settings {
 
 static const struct config_option options[] = {
     DAEMON_OPTIONS(struct sim_settings, daemon, "8084", "0"),
-    {"webhook-url", CONFIG_STR, offsetof(struct sim_settings, webhook_url), NULL, 0, 0, false, "where webhooks go; none: none are sent"},
-    {"payment-secret", CONFIG_STR, offsetof(struct sim_settings, payment_secret), "paysim", 0, 0, true, "signs the webhooks"},
-    {"journal", CONFIG_STR, offsetof(struct sim_settings, journal), NULL, 0, 0, false, "file that keeps the charges; none: they are forgotten at exit"},
-    {"slow-ms", CONFIG_INT, offsetof(struct sim_settings, slow_ms), "5000", 0, 600000, false, "how long tok_slow takes, ms"},
-    {"late-ms", CONFIG_INT, offsetof(struct sim_settings, late_ms), "3000", 0, 600000, false, "when tok_webhook_late is decided, ms"},
-    {"hang-ms", CONFIG_INT, offsetof(struct sim_settings, hang_ms), "20000", 0, 600000, false, "when a lost answer comes after all, ms"},
+    {"webhook-url", CONFIG_STR, offsetof(struct sim_settings, webhook_url), NULL, 0, 0, false,
+     "where webhooks go; none: none are sent"},
+    {"payment-secret", CONFIG_STR, offsetof(struct sim_settings, payment_secret), "paysim", 0, 0,
+     true, "signs the webhooks"},
+    {"journal", CONFIG_STR, offsetof(struct sim_settings, journal), NULL, 0, 0, false,
+     "file that keeps the charges; none: they are forgotten at exit"},
+    {"slow-ms", CONFIG_INT, offsetof(struct sim_settings, slow_ms), "5000", 0, 600000, false,
+     "how long tok_slow takes, ms"},
+    {"late-ms", CONFIG_INT, offsetof(struct sim_settings, late_ms), "3000", 0, 600000, false,
+     "when tok_webhook_late is decided, ms"},
+    {"hang-ms", CONFIG_INT, offsetof(struct sim_settings, hang_ms), "20000", 0, 600000, false,
+     "when a lost answer comes after all, ms"},
 };
 
 int main(int argc, char **argv)
@@ -25,7 +32,11 @@ int main(int argc, char **argv)
     static struct sim_settings settings;
     static struct sim sim;
     static struct daemon d;
-    struct config config = {.program = "paysim", .summary = "the payment simulator", .options = options, .count = array_len(options), .target = &settings};
+    struct config config = {.program = "paysim",
+                            .summary = "the payment simulator",
+                            .options = options,
+                            .count = array_len(options),
+                            .target = &settings};
     enum config_verdict verdict = config_load(&config, argc, argv);
     char why[300];
     int code;

@@ -2,7 +2,8 @@
 
 #include "engine/base/mem.h"
 
-static const struct script declined = {"tok_declined", SCRIPT_DECLINE, SCRIPT_AT_ONCE, SCRIPT_AT_ONCE, SCRIPT_NO_WEBHOOK};
+static const struct script declined = {"tok_declined", SCRIPT_DECLINE, SCRIPT_AT_ONCE,
+                                       SCRIPT_AT_ONCE, SCRIPT_NO_WEBHOOK};
 
 static const struct script scripts[] = {
     {"tok_visa", SCRIPT_APPROVE, SCRIPT_AT_ONCE, SCRIPT_AT_ONCE, SCRIPT_NO_WEBHOOK},

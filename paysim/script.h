@@ -10,7 +10,8 @@
  * | tok_webhook_late | pending, done after late_ms | at once | then one |
  * | tok_webhook_twice | pending, done after 200 ms | at once | two of the same id |
  * | tok_webhook_lost | pending, done after 200 ms | at once | none |
- * | tok_webhook_reordered | pending, done after 200 ms | at once | the news "authorized", then the older news "pending" |
+ * | tok_webhook_reordered | pending, done after 200 ms | at once | the news "authorized", then the
+ * older news "pending" |
  *
  * A lost answer comes after hang_ms, when whoever asked has stopped waiting. */
 #ifndef HOLDFAST_PAYSIM_SCRIPT_H

@@ -2,7 +2,8 @@
 
 #include "engine/booking/booking_json.h"
 
-bool booking_access(struct till *t, struct http_request *req, uint64_t *ret_event_id, struct uuid *ret_booking_id)
+bool booking_access(struct till *t, struct http_request *req, uint64_t *ret_event_id,
+                    struct uuid *ret_booking_id)
 {
     struct slice token = http_credential(req, "Booking");
     struct uuid asked;
@@ -43,7 +44,8 @@ static void read_cb(struct ledger_call *call, enum status status)
     mem_free(r);
 }
 
-static void read_booking(struct till *t, struct http_request *req, uint32_t seat, void (*reply)(struct booking_reader *r))
+static void read_booking(struct till *t, struct http_request *req, uint32_t seat,
+                         void (*reply)(struct booking_reader *r))
 {
     struct booking_reader *r;
     uint64_t event_id;
@@ -102,7 +104,8 @@ static void reply_ticket(struct booking_reader *r)
 
     for (size_t i = 0; i < row->seat_count; i++) {
         if (row->seats[i] == r->seat && row->live[i]) {
-            const struct ticket_code content = {row->event_id, row->booking_id, row->seats[i], row->versions[i] + 1};
+            const struct ticket_code content = {row->event_id, row->booking_id, row->seats[i],
+                                                row->versions[i] + 1};
 
             ticket_code_seal(&r->till->keys, &content, code);
             reply_svg(r->req, slice_str(code));
@@ -116,7 +119,8 @@ static bool seat_of(struct slice file, uint32_t *ret_seat)
 {
     uint64_t n;
 
-    if (file.len < 5 || memcmp(file.at + file.len - 4, ".svg", 4) != 0 || !slice_to_u64(slice_of(file.at, file.len - 4), &n) || n > UINT32_MAX)
+    if (file.len < 5 || memcmp(file.at + file.len - 4, ".svg", 4) != 0 ||
+        !slice_to_u64(slice_of(file.at, file.len - 4), &n) || n > UINT32_MAX)
         return false;
     *ret_seat = (uint32_t)n;
     return true;
@@ -128,8 +132,8 @@ static void reply_code(struct till *t, struct http_request *req, struct slice te
     struct ticket_code code;
     struct uuid booking;
 
-    if (ticket_code_open(&t->keys, text, &code) || !uuid_parse(req->params[0], &booking) || code.seat != seat ||
-        memcmp(&booking, &code.booking_id, sizeof(booking)) != 0)
+    if (ticket_code_open(&t->keys, text, &code) || !uuid_parse(req->params[0], &booking) ||
+        code.seat != seat || memcmp(&booking, &code.booking_id, sizeof(booking)) != 0)
         http_reply_problem(req, PROBLEM_NOT_FOUND, NULL);
     else
         reply_svg(req, text);

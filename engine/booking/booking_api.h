@@ -1,4 +1,5 @@
-/* The calls about bookings: buying, reading, cancelling, giving back, tickets, the providers' webhooks. */
+/* The calls about bookings: buying, reading, cancelling, giving back, tickets, the providers'
+ * webhooks. */
 #ifndef HOLDFAST_BOOKING_BOOKING_API_H
 #define HOLDFAST_BOOKING_BOOKING_API_H
 
@@ -16,7 +17,9 @@ void booking_refund(struct http_request *req, void *till);
 /* webhook_api.c */
 void webhook_post(struct http_request *req, void *till);
 
-/* The booking that path and access token name. Answers 401 without a token that is ours, 404 when it is of another booking, and returns false. */
-bool booking_access(struct till *t, struct http_request *req, uint64_t *ret_event_id, struct uuid *ret_booking_id) MUST_CHECK;
+/* The booking that path and access token name. Answers 401 without a token that is ours, 404 when
+ * it is of another booking, and returns false. */
+bool booking_access(struct till *t, struct http_request *req, uint64_t *ret_event_id,
+                    struct uuid *ret_booking_id) MUST_CHECK;
 
 #endif

@@ -7,13 +7,14 @@
 
 /* POST /v1/bookings/{eventId}:
  *
- *   parse -> entry (event, pass) -> key on record? --yes--> answer from the record, or take over from its dead worker
- *                                        | no
- *                             seats named? --> the session's hold that has them
+ *   parse -> entry (event, pass) -> key on record? --yes--> answer from the record, or take over
+ * from its dead worker | no seats named? --> the session's hold that has them
  *                                        |
- *                          hold: read (no charge) or extended over the payment window -> purchase -> answer
+ *                          hold: read (no charge) or extended over the payment window -> purchase
+ * -> answer
  *
- * Without charge the record is looked at inside the commit's statement, and by itself only when the hold is gone: the replay of an answered request needs no hold. */
+ * Without charge the record is looked at inside the commit's statement, and by itself only when the
+ * hold is gone: the replay of an answered request needs no hold. */
 
 struct booking_exchange {
     struct till *till;
@@ -87,7 +88,10 @@ static void reply_row(struct booking_exchange *x, const struct purchase_row *row
     case OUTCOME_SEAT_TAKEN: end_problem(x, PROBLEM_SEAT_TAKEN, NULL); return;
     case OUTCOME_HOLD_EXPIRED: end_problem(x, PROBLEM_HOLD_EXPIRED, NULL); return;
     case OUTCOME_PRICE_CHANGED: end_problem(x, PROBLEM_PRICE_CHANGED, NULL); return;
-    case OUTCOME_DECLINED: end_problem(x, PROBLEM_PAYMENT_DECLINED, "The hold is still yours: try another card, with a new Idempotency-Key."); return;
+    case OUTCOME_DECLINED:
+        end_problem(x, PROBLEM_PAYMENT_DECLINED,
+                    "The hold is still yours: try another card, with a new Idempotency-Key.");
+        return;
     }
 }
 
@@ -97,7 +101,8 @@ static void take_over(struct booking_exchange *x);
 static void reply_known(struct booking_exchange *x)
 {
     const struct purchase_row *row = &x->find.row;
-    bool undecided = row->state == BOOKING_AUTHORIZED || (row->state == BOOKING_PENDING && row->charge != CHARGE_PENDING);
+    bool undecided = row->state == BOOKING_AUTHORIZED ||
+                     (row->state == BOOKING_PENDING && row->charge != CHARGE_PENDING);
 
     if (memcmp(&row->fingerprint, &x->fingerprint, sizeof(x->fingerprint)) != 0) {
         end_problem(x, PROBLEM_IDEMPOTENCY_MISMATCH, NULL);
@@ -150,7 +155,8 @@ static struct purchase *purchase_for(struct booking_exchange *x)
     return p;
 }
 
-/* Its worker died: the claim of the same key takes the lease, then the purchase goes on from where it stands. */
+/* Its worker died: the claim of the same key takes the lease, then the purchase goes on from where
+ * it stands. */
 static void take_over(struct booking_exchange *x)
 {
     struct purchase *p = purchase_for(x);
@@ -207,7 +213,8 @@ static void spent_cb(struct session_call *call, enum status status)
 
 static enum status read_session(struct booking_exchange *x, session_call_cb cb)
 {
-    x->session = (struct session_call){.cb = cb, .event_id = x->entry.event_id, .expires_ms = x->entry.session_expires_ms};
+    x->session = (struct session_call){
+        .cb = cb, .event_id = x->entry.event_id, .expires_ms = x->entry.session_expires_ms};
     memcpy(x->session.session, x->entry.session, sizeof(x->session.session));
     return session_read(x->till->engine->seats, &x->session);
 }
@@ -248,14 +255,16 @@ static void get_hold(struct booking_exchange *x)
     h->event_id = x->entry.event_id;
     memcpy(h->id, x->wish.hold_id, sizeof(h->id));
     memcpy(h->session, x->entry.session, sizeof(h->session));
-    status = x->entry.event->charge ? seat_store_pay(seats, &x->hold, x->entry.event->payment_ms) : seat_store_get(seats, &x->hold);
+    status = x->entry.event->charge ? seat_store_pay(seats, &x->hold, x->entry.event->payment_ms)
+                                    : seat_store_get(seats, &x->hold);
     if (status)
         end_failure(x, status);
 }
 
 static bool same_seats(const struct hold *h, const struct booking_wish *w)
 {
-    return h->seat_count == w->seat_count && memcmp(h->seats, w->seats, w->seat_count * sizeof(w->seats[0])) == 0;
+    return h->seat_count == w->seat_count &&
+           memcmp(h->seats, w->seats, w->seat_count * sizeof(w->seats[0])) == 0;
 }
 
 static void session_cb(struct session_call *call, enum status status)
@@ -333,11 +342,15 @@ static void ready_cb(struct entry *entry)
     struct slice principal = slice_str(entry->session[0] ? entry->session : x->wish.hold_id);
 
     if (principal.len == 0) {
-        end_problem(x, PROBLEM_INVALID, "ticketIds needs the session of a pass; this event has no queue: give the holdId");
+        end_problem(
+            x, PROBLEM_INVALID,
+            "ticketIds needs the session of a pass; this event has no queue: give the holdId");
         return;
     }
     if (e->charge && !purchases_provider(&x->till->purchases, slice_str(x->wish.provider))) {
-        end_problem(x, PROBLEM_INVALID, x->wish.provider[0] ? "paymentDetails.provider is not known here" : "paymentDetails is needed");
+        end_problem(x, PROBLEM_INVALID,
+                    x->wish.provider[0] ? "paymentDetails.provider is not known here"
+                                        : "paymentDetails is needed");
         return;
     }
     x->idem = idempotency_name(principal, x->key);

@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 
-static void put_ticket(struct json_out *w, const struct purchase_row *row, size_t i, struct slice label, const struct token_keys *keys)
+static void put_ticket(struct json_out *w, const struct purchase_row *row, size_t i,
+                       struct slice label, const struct token_keys *keys)
 {
-    const struct ticket_code code = {row->event_id, row->booking_id, row->seats[i], row->versions[i] + 1};
+    const struct ticket_code code = {row->event_id, row->booking_id, row->seats[i],
+                                     row->versions[i] + 1};
     char id[UUID_TEXT_SIZE], text[TICKET_CODE_SIZE], url[128];
 
     uuid_format(&row->booking_id, id);
@@ -19,7 +21,8 @@ static void put_ticket(struct json_out *w, const struct purchase_row *row, size_
 }
 
 /* `only_live`: without those that were given back. */
-static void put_tickets(struct json_out *w, const struct purchase_row *row, const struct token_keys *keys, bool only_live)
+static void put_tickets(struct json_out *w, const struct purchase_row *row,
+                        const struct token_keys *keys, bool only_live)
 {
     struct slice labels = buf_slice(&row->labels);
 
@@ -44,7 +47,8 @@ static void put_head(struct json_out *w, const struct purchase_row *row, enum bo
     json_put_str(w, "state", slice_str(booking_state_text(state)));
 }
 
-void booking_json_answer(struct json_out *w, const struct purchase_row *row, const struct token_keys *keys)
+void booking_json_answer(struct json_out *w, const struct purchase_row *row,
+                         const struct token_keys *keys)
 {
     bool pending = row->state == BOOKING_PENDING;
     char token[TICKET_CODE_SIZE];
@@ -63,8 +67,12 @@ void booking_json_answer(struct json_out *w, const struct purchase_row *row, con
 static const char *payment_text(const struct purchase_row *row)
 {
     if (row->captured)
-        return row->refunded == row->captured ? "refunded" : row->refunded ? "partly_refunded" : "captured";
-    return row->charge == CHARGE_VOIDING || row->charge == CHARGE_VOIDED ? "voided" : row->charge == CHARGE_DECLINED ? "declined" : "pending";
+        return row->refunded == row->captured ? "refunded"
+               : row->refunded                ? "partly_refunded"
+                                              : "captured";
+    return row->charge == CHARGE_VOIDING || row->charge == CHARGE_VOIDED ? "voided"
+           : row->charge == CHARGE_DECLINED                              ? "declined"
+                                                                         : "pending";
 }
 
 void booking_json(struct json_out *w, const struct purchase_row *row, const struct token_keys *keys)

@@ -7,10 +7,13 @@
 #include "engine/booking/refund.h"
 #include "engine/booking/ticket_code.h"
 
-/* The answer to a purchase that is confirmed, or pending: the same whenever it is made from the row. */
-void booking_json_answer(struct json_out *w, const struct purchase_row *row, const struct token_keys *keys);
+/* The answer to a purchase that is confirmed, or pending: the same whenever it is made from the
+ * row. */
+void booking_json_answer(struct json_out *w, const struct purchase_row *row,
+                         const struct token_keys *keys);
 /* GET of a booking: as it stands. */
-void booking_json(struct json_out *w, const struct purchase_row *row, const struct token_keys *keys);
+void booking_json(struct json_out *w, const struct purchase_row *row,
+                  const struct token_keys *keys);
 void refund_json(struct json_out *w, const struct refund_row *row);
 
 #endif

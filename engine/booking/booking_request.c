@@ -16,7 +16,8 @@ static struct uuid half_digest(const struct buf *b)
     return u;
 }
 
-/* An address of the shape local@domain without spaces or control characters; whether it exists only mail can tell. */
+/* An address of the shape local@domain without spaces or control characters; whether it exists only
+ * mail can tell. */
 static bool is_email(struct slice s)
 {
     struct slice rest = s, local = slice_cut(&rest, '@');
@@ -28,14 +29,26 @@ static bool is_email(struct slice s)
     return local.len > 0 && rest.at && rest.len > 0 && !memchr(rest.at, '@', rest.len);
 }
 
-static enum status read_customer(json_t *customer, struct booking_wish *w, char *ret_why, size_t why_size)
+static enum status read_customer(json_t *customer, struct booking_wish *w, char *ret_why,
+                                 size_t why_size)
 {
     struct slice email, name;
     const struct json_field fields[] = {
-        {.key = "email", .kind = JSON_KIND_STR, .out = &email, .required = true, .min = 3, .max = PURCHASE_EMAIL_MAX},
-        {.key = "name", .kind = JSON_KIND_STR, .out = &name, .required = true, .min = 1, .max = PURCHASE_NAME_MAX},
+        {.key = "email",
+         .kind = JSON_KIND_STR,
+         .out = &email,
+         .required = true,
+         .min = 3,
+         .max = PURCHASE_EMAIL_MAX},
+        {.key = "name",
+         .kind = JSON_KIND_STR,
+         .out = &name,
+         .required = true,
+         .min = 1,
+         .max = PURCHASE_NAME_MAX},
     };
-    enum status status = json_read(customer, fields, array_len(fields), "customer.", ret_why, why_size);
+    enum status status =
+        json_read(customer, fields, array_len(fields), "customer.", ret_why, why_size);
 
     if (status)
         return status;
@@ -48,14 +61,26 @@ static enum status read_customer(json_t *customer, struct booking_wish *w, char 
     return STATUS_OK;
 }
 
-static enum status read_payment(json_t *details, struct booking_wish *w, char *ret_why, size_t why_size)
+static enum status read_payment(json_t *details, struct booking_wish *w, char *ret_why,
+                                size_t why_size)
 {
     struct slice provider, token;
     const struct json_field fields[] = {
-        {.key = "provider", .kind = JSON_KIND_STR, .out = &provider, .required = true, .min = 1, .max = sizeof(w->provider) - 1},
-        {.key = "token", .kind = JSON_KIND_STR, .out = &token, .required = true, .min = 1, .max = sizeof(w->token) - 1},
+        {.key = "provider",
+         .kind = JSON_KIND_STR,
+         .out = &provider,
+         .required = true,
+         .min = 1,
+         .max = sizeof(w->provider) - 1},
+        {.key = "token",
+         .kind = JSON_KIND_STR,
+         .out = &token,
+         .required = true,
+         .min = 1,
+         .max = sizeof(w->token) - 1},
     };
-    enum status status = json_read(details, fields, array_len(fields), "paymentDetails.", ret_why, why_size);
+    enum status status =
+        json_read(details, fields, array_len(fields), "paymentDetails.", ret_why, why_size);
 
     if (status)
         return status;
@@ -64,14 +89,24 @@ static enum status read_payment(json_t *details, struct booking_wish *w, char *r
     return STATUS_OK;
 }
 
-enum status booking_wish_read(json_t *body, struct booking_wish *ret_wish, char *ret_why, size_t why_size)
+enum status booking_wish_read(json_t *body, struct booking_wish *ret_wish, char *ret_why,
+                              size_t why_size)
 {
     struct slice hold = SLICE_NONE;
     json_t *seats = NULL, *customer = NULL, *payment = NULL;
     const struct json_field fields[] = {
         {.key = "holdId", .kind = JSON_KIND_STR, .out = &hold, .min = 1, .max = HOLD_ID_SIZE - 1},
-        {.key = "ticketIds", .kind = JSON_KIND_ARRAY, .out = &seats, .min = 1, .max = HOLD_SEATS_MAX},
-        {.key = "expectedTotal", .kind = JSON_KIND_INT, .out = &ret_wish->expected_total, .required = true, .min = 0, .max = INT64_C(1000000000000)},
+        {.key = "ticketIds",
+         .kind = JSON_KIND_ARRAY,
+         .out = &seats,
+         .min = 1,
+         .max = HOLD_SEATS_MAX},
+        {.key = "expectedTotal",
+         .kind = JSON_KIND_INT,
+         .out = &ret_wish->expected_total,
+         .required = true,
+         .min = 0,
+         .max = INT64_C(1000000000000)},
         {.key = "customer", .kind = JSON_KIND_OBJECT, .out = &customer, .required = true},
         {.key = "paymentDetails", .kind = JSON_KIND_OBJECT, .out = &payment},
     };
@@ -88,7 +123,8 @@ enum status booking_wish_read(json_t *body, struct booking_wish *ret_wish, char 
     if (hold.at)
         slice_to_str(hold, ret_wish->hold_id, sizeof(ret_wish->hold_id));
     else
-        status = hold_seats_read(seats, "ticketIds", ret_wish->seats, &ret_wish->seat_count, ret_why, why_size);
+        status = hold_seats_read(seats, "ticketIds", ret_wish->seats, &ret_wish->seat_count,
+                                 ret_why, why_size);
     if (!status)
         status = read_customer(customer, ret_wish, ret_why, why_size);
     if (!status && payment)
@@ -105,13 +141,15 @@ struct uuid booking_wish_fingerprint(const struct booking_wish *w, uint64_t even
     buf_printf(&b, "booking %llu\n%s\n", (unsigned long long)event_id, w->hold_id);
     for (size_t i = 0; i < w->seat_count; i++)
         buf_printf(&b, "%u,", w->seats[i]);
-    buf_printf(&b, "\n%lld\n%s\n%s\n%s\n%s", (long long)w->expected_total, w->provider, w->token, w->email, w->name);
+    buf_printf(&b, "\n%lld\n%s\n%s\n%s\n%s", (long long)w->expected_total, w->provider, w->token,
+               w->email, w->name);
     u = half_digest(&b);
     buf_free(&b);
     return u;
 }
 
-enum status refund_wish_read(json_t *body, uint32_t ret_seats[HOLD_SEATS_MAX], size_t *ret_count, char *ret_why, size_t why_size)
+enum status refund_wish_read(json_t *body, uint32_t ret_seats[HOLD_SEATS_MAX], size_t *ret_count,
+                             char *ret_why, size_t why_size)
 {
     json_t *seats = NULL;
     const struct json_field fields[] = {

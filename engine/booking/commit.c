@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-#define LEASE_MS 15000
+#define LEASE_MS        15000
 #define BATCHES_DEFAULT 4
 
 struct lane {
@@ -41,7 +41,8 @@ struct metric_group *commit_metrics(struct commit *c)
 static void finish(struct commit *c, struct commit_item *item, enum status status)
 {
     if (c->metrics.commit_us.counts)
-        hist_record(&c->metrics.commit_us, (uint64_t)(loop_mono_ns(c->loop) - item->submitted_ns) / 1000);
+        hist_record(&c->metrics.commit_us,
+                    (uint64_t)(loop_mono_ns(c->loop) - item->submitted_ns) / 1000);
     item->cb(item, status);
 }
 
@@ -54,7 +55,8 @@ static void requeue(struct lane *lane, struct commit_item *item)
     lane->commit->metrics.commit_waiting++;
 }
 
-/* Another transaction had the key, or a seat had a live ticket that its row denies. Nothing of the batch happened. */
+/* Another transaction had the key, or a seat had a live ticket that its row denies. Nothing of the
+ * batch happened. */
 static void repeat(struct lane *lane, struct commit_batch *b)
 {
     bool ticket = strcmp(b->request.error.constraint, "ticket_one_live") == 0;
@@ -103,7 +105,9 @@ static void batch_cb(struct db_request *request, enum status status, const struc
         if (status)
             c->metrics.commit_failures_total++;
         if (status == STATUS_INVALID)
-            log_error("commit", "refused by the database", log_str("sqlstate", request->error.sqlstate), log_str("message", request->error.message));
+            log_error("commit", "refused by the database",
+                      log_str("sqlstate", request->error.sqlstate),
+                      log_str("message", request->error.message));
         complete(lane, b, status);
     }
     list_push_back(&lane->idle, &b->link);
@@ -117,7 +121,7 @@ static void batch_cb(struct db_request *request, enum status status, const struc
 static void fill(struct lane *lane, struct commit_batch *b)
 {
     commit_batch_clear(b, lane->kind);
-    list_for_each_safe(it, &lane->waiting) {
+    list_for_each_safe (it, &lane->waiting) {
         if (b->count == COMMIT_BATCH_MAX)
             break;
         if (commit_batch_add(b, list_entry(it, struct commit_item, link))) {
@@ -128,7 +132,8 @@ static void fill(struct lane *lane, struct commit_batch *b)
     }
 }
 
-/* A failed submit must not call back inside the caller's: the flush runs at the end of the turn, never inside commit_submit. */
+/* A failed submit must not call back inside the caller's: the flush runs at the end of the turn,
+ * never inside commit_submit. */
 static void send_batch(struct lane *lane)
 {
     struct commit *c = lane->commit;
@@ -153,7 +158,8 @@ static void send_batch(struct lane *lane)
 
 static void flush_lane(struct lane *lane)
 {
-    while (lane->waiting_count && !list_empty(&lane->idle) && (lane->due || lane->in_flight == 0 || lane->waiting_count >= COMMIT_BATCH_MAX)) {
+    while (lane->waiting_count && !list_empty(&lane->idle) &&
+           (lane->due || lane->in_flight == 0 || lane->waiting_count >= COMMIT_BATCH_MAX)) {
         lane->due = false;
         send_batch(lane);
     }
@@ -198,7 +204,8 @@ enum status commit_submit(struct commit *c, struct commit_item *item)
 
 /* ---- life ---- */
 
-static void init_lane(struct commit *c, enum commit_lane kind, struct commit_batch *batches, size_t count)
+static void init_lane(struct commit *c, enum commit_lane kind, struct commit_batch *batches,
+                      size_t count)
 {
     struct lane *lane = &c->lanes[kind];
 
@@ -226,7 +233,8 @@ struct commit *commit_new(struct loop *l, struct db *db, size_t batches)
     init_lane(c, COMMIT_NEW, c->batches, c->batches_max);
     init_lane(c, COMMIT_PAID, c->batches + c->batches_max, c->batches_max);
     turn_end_init(&c->flush, flush_cb);
-    c->group = (struct metric_group){.descs = descs, .count = array_len(descs), .base = &c->metrics};
+    c->group =
+        (struct metric_group){.descs = descs, .count = array_len(descs), .base = &c->metrics};
     list_init(&c->group.link);
     return c;
 }
@@ -248,7 +256,8 @@ void commit_stop(struct commit *c)
 
 void commit_free(struct commit *c)
 {
-    assert(c->stopped && c->lanes[COMMIT_NEW].in_flight == 0 && c->lanes[COMMIT_PAID].in_flight == 0);
+    assert(c->stopped && c->lanes[COMMIT_NEW].in_flight == 0 &&
+           c->lanes[COMMIT_PAID].in_flight == 0);
     for (size_t i = 0; i < 2 * c->batches_max; i++)
         commit_batch_free(&c->batches[i]);
     mem_free(c->batches);

@@ -1,9 +1,12 @@
-/* The commit: gathers the purchases of at most 2 ms, or 64, into one statement (sql/0002_commit.sql, 0003_purchase.sql), so that one flush to disk serves them all.
+/* The commit: gathers the purchases of at most 2 ms, or 64, into one statement
+ * (sql/0002_commit.sql, 0003_purchase.sql), so that one flush to disk serves them all.
  *
- *   commit_submit -> waiting -> batch (no seat and no key twice, seats sorted) -> PostgreSQL -> each its own verdict
+ *   commit_submit -> waiting -> batch (no seat and no key twice, seats sorted) -> PostgreSQL ->
+ * each its own verdict
  *
- * What loses, loses alone. When nothing is on its way a purchase waits for the end of the loop's turn only. A batch that meets another's key (unique violation) is sent again;
- * one that still does is sent one by one, so that the bad one is found. */
+ * What loses, loses alone. When nothing is on its way a purchase waits for the end of the loop's
+ * turn only. A batch that meets another's key (unique violation) is sent again; one that still does
+ * is sent one by one, so that the bad one is found. */
 #ifndef HOLDFAST_BOOKING_COMMIT_H
 #define HOLDFAST_BOOKING_COMMIT_H
 
@@ -12,11 +15,11 @@
 #include "engine/net/loop.h"
 #include "engine/store/db.h"
 
-#define COMMIT_BATCH_MAX 64
+#define COMMIT_BATCH_MAX       64
 #define COMMIT_BATCH_SEATS_MAX 512 /* a booking has HOLD_SEATS_MAX at most */
-#define COMMIT_GATHER_MS 2
-#define COMMIT_WAITING_MAX 8192
-#define COMMIT_DEADLINE_MS 5000
+#define COMMIT_GATHER_MS       2
+#define COMMIT_WAITING_MAX     8192
+#define COMMIT_DEADLINE_MS     5000
 
 #define COMMIT_METRICS(X)                                                                          \
     X(COUNTER, commit_batches_total, "commit statements sent")                                     \
@@ -35,8 +38,10 @@ struct commit_item;
 typedef void (*commit_cb)(struct commit_item *item, enum status status);
 
 enum commit_lane {
-    COMMIT_NEW,  /* an event without charge: claim, sale and record in one step; needs the whole row */
-    COMMIT_PAID, /* an authorised purchase: needs event_id and booking_id, and what its news tells */
+    COMMIT_NEW,  /* an event without charge: claim, sale and record in one step; needs the whole row
+                  */
+    COMMIT_PAID, /* an authorised purchase: needs event_id and booking_id, and what its news tells
+                  */
 };
 
 /* Embedded by the caller, zeroed. */
@@ -46,7 +51,8 @@ struct commit_item {
     enum commit_lane lane;
     struct slice trace; /* traceparent or empty */
     /* the verdict */
-    bool known;          /* COMMIT_NEW: the key was on record; booking_id and fingerprint are those of the record, nothing was changed */
+    bool known; /* COMMIT_NEW: the key was on record; booking_id and fingerprint are those of the
+                   record, nothing was changed */
     struct uuid booking_id, fingerprint;
     enum booking_state state;
     enum booking_outcome outcome;
@@ -62,7 +68,8 @@ struct commit_item {
 struct commit *commit_new(struct loop *l, struct db *db, size_t batches);
 /* What waits completes with CANCELED, inside the call; what is on its way when the db is closed. */
 void commit_stop(struct commit *c);
-void commit_free(struct commit *c); /* after it was stopped, the db is closed and the loop has turned */
+void commit_free(
+    struct commit *c); /* after it was stopped, the db is closed and the loop has turned */
 struct metric_group *commit_metrics(struct commit *c);
 
 /* OVERLOADED past COMMIT_WAITING_MAX, CANCELED when stopped. */

@@ -9,14 +9,17 @@
 
 static const struct db_statement new_statement = {
     .name = "booking_commit",
-    .text = "SELECT i, known, booking_id, fingerprint, state, outcome, labels FROM booking_commit($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], "
-            "$6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::text[], $16::text[], "
+    .text = "SELECT i, known, booking_id, fingerprint, state, outcome, labels FROM "
+            "booking_commit($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], "
+            "$6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[], "
+            "$12::text[], $13::bigint[], $14::text[], $15::text[], $16::text[], "
             "$17::integer[], $18::integer[], $19::integer[])",
     .params = 19,
 };
 static const struct db_statement paid_statement = {
     .name = "booking_commit_paid",
-    .text = "SELECT i, false, NULL, NULL, state, outcome, labels FROM booking_commit_paid($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint)",
+    .text = "SELECT i, false, NULL, NULL, state, outcome, labels FROM "
+            "booking_commit_paid($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint)",
     .params = 5,
 };
 
@@ -43,7 +46,8 @@ void commit_batch_clear(struct commit_batch *b, enum commit_lane lane)
 
 /* ---- what is in already ---- */
 
-/* splitmix64's finaliser: names differ where (event, seat) do, with overwhelming odds; a false match only makes a booking wait for the next batch. */
+/* splitmix64's finaliser: names differ where (event, seat) do, with overwhelming odds; a false
+ * match only makes a booking wait for the next batch. */
 static uint64_t mix(uint64_t x)
 {
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -67,14 +71,17 @@ static uint64_t seat_name(const struct purchase_row *row, size_t i)
 
 static uint64_t key_name(const struct commit_item *item)
 {
-    return mix(~get_le64(item->lane == COMMIT_NEW ? item->row->idem.bytes : item->row->booking_id.bytes + 8));
+    return mix(~get_le64(item->lane == COMMIT_NEW ? item->row->idem.bytes
+                                                  : item->row->booking_id.bytes + 8));
 }
 
 bool commit_batch_add(struct commit_batch *b, struct commit_item *item)
 {
     const struct purchase_row *row = item->row;
 
-    if (b->count == COMMIT_BATCH_MAX || (b->count && (item->alone || b->items[0]->alone || b->seat_count + row->seat_count > COMMIT_BATCH_SEATS_MAX)))
+    if (b->count == COMMIT_BATCH_MAX ||
+        (b->count && (item->alone || b->items[0]->alone ||
+                      b->seat_count + row->seat_count > COMMIT_BATCH_SEATS_MAX)))
         return false;
     if (*slot_of(&b->taken, key_name(item)))
         return false;
@@ -156,7 +163,8 @@ static int by_event_and_seat(const void *a, const void *b)
     return x->seat < y->seat ? -1 : x->seat > y->seat;
 }
 
-static void put_seats(struct commit_batch *b, struct buf *items, struct buf *seats, struct buf *versions)
+static void put_seats(struct commit_batch *b, struct buf *items, struct buf *seats,
+                      struct buf *versions)
 {
     struct seat_place places[COMMIT_BATCH_SEATS_MAX + HOLD_SEATS_MAX];
     size_t n = 0;
@@ -165,7 +173,8 @@ static void put_seats(struct commit_batch *b, struct buf *items, struct buf *sea
         const struct purchase_row *row = b->items[i]->row;
 
         for (size_t k = 0; k < row->seat_count; k++)
-            places[n++] = (struct seat_place){row->event_id, row->seats[k], row->versions[k], (uint32_t)i + 1};
+            places[n++] = (struct seat_place){row->event_id, row->seats[k], row->versions[k],
+                                              (uint32_t)i + 1};
     }
     qsort(places, n, sizeof(places[0]), by_event_and_seat);
     for (size_t i = 0; i < n; i++) {
@@ -210,14 +219,16 @@ static void put_paid(struct commit_batch *b, const struct commit_item *item, str
 
 static int by_event_and_booking(const void *a, const void *b)
 {
-    const struct purchase_row *x = (*(struct commit_item *const *)a)->row, *y = (*(struct commit_item *const *)b)->row;
+    const struct purchase_row *x = (*(struct commit_item *const *)a)->row,
+                              *y = (*(struct commit_item *const *)b)->row;
 
     if (x->event_id != y->event_id)
         return x->event_id < y->event_id ? -1 : 1;
     return memcmp(x->booking_id.bytes, y->booking_id.bytes, sizeof(x->booking_id.bytes));
 }
 
-const struct db_statement *commit_batch_params(struct commit_batch *b, int64_t lease_ms, struct slice ret_params[COMMIT_PARAMS_MAX])
+const struct db_statement *commit_batch_params(struct commit_batch *b, int64_t lease_ms,
+                                               struct slice ret_params[COMMIT_PARAMS_MAX])
 {
     const struct db_statement *statement = b->lane == COMMIT_NEW ? &new_statement : &paid_statement;
     size_t arrays = b->lane == COMMIT_NEW ? 19 : 4;
@@ -256,11 +267,13 @@ static bool read_verdict(struct commit_item *item, const struct db_result *r, si
     item->known = db_bool(r, row, 1);
     item->booking_id = item->row->booking_id;
     item->fingerprint = item->row->fingerprint;
-    if (item->known && !(uuid_parse(db_value(r, row, 2), &item->booking_id) && uuid_parse(db_value(r, row, 3), &item->fingerprint)))
+    if (item->known && !(uuid_parse(db_value(r, row, 2), &item->booking_id) &&
+                         uuid_parse(db_value(r, row, 3), &item->fingerprint)))
         return false;
     good = booking_state_parse(db_value(r, row, 4), &item->state);
     item->outcome = OUTCOME_SOLD;
-    good = good && (db_null(r, row, 5) || booking_outcome_parse(db_value(r, row, 5), &item->outcome));
+    good =
+        good && (db_null(r, row, 5) || booking_outcome_parse(db_value(r, row, 5), &item->outcome));
     item->labels = db_null(r, row, 6) ? SLICE_LITERAL("") : db_value(r, row, 6);
     return good;
 }

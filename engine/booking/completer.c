@@ -9,7 +9,8 @@ static void asked(struct completer *c, const struct db_result *result)
         completer_wake(c);
 }
 
-static void purchases_cb(struct db_request *request, enum status status, const struct db_result *result)
+static void purchases_cb(struct db_request *request, enum status status,
+                         const struct db_result *result)
 {
     struct completer *c = container_of(request, struct completer, purchase_request);
 
@@ -25,7 +26,8 @@ static void purchases_cb(struct db_request *request, enum status status, const s
     asked(c, result);
 }
 
-static void refunds_cb(struct db_request *request, enum status status, const struct db_result *result)
+static void refunds_cb(struct db_request *request, enum status status,
+                       const struct db_result *result)
 {
     struct completer *c = container_of(request, struct completer, refund_request);
 
@@ -49,9 +51,11 @@ static void ask(struct completer *c)
     c->purchase_request.cb = purchases_cb;
     c->refund_request.cb = refunds_cb;
     if (!c->asking_purchases)
-        c->asking_purchases = ledger_resume_submit(db, &c->purchase_request, &ledger_resume, lease_ms) == STATUS_OK;
+        c->asking_purchases =
+            ledger_resume_submit(db, &c->purchase_request, &ledger_resume, lease_ms) == STATUS_OK;
     if (!c->asking_refunds)
-        c->asking_refunds = ledger_resume_submit(db, &c->refund_request, &refund_resume_statement, lease_ms) == STATUS_OK;
+        c->asking_refunds = ledger_resume_submit(db, &c->refund_request, &refund_resume_statement,
+                                                 lease_ms) == STATUS_OK;
 }
 
 static void timer_fired(struct timer *t)

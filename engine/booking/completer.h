@@ -1,4 +1,5 @@
-/* The completer: goes on with purchases and refunds whose worker died, and looks after those that wait for a provider. Every engine has one; what one takes the others skip. */
+/* The completer: goes on with purchases and refunds whose worker died, and looks after those that
+ * wait for a provider. Every engine has one; what one takes the others skip. */
 #ifndef HOLDFAST_BOOKING_COMPLETER_H
 #define HOLDFAST_BOOKING_COMPLETER_H
 

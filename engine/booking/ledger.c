@@ -6,7 +6,8 @@
 
 static const struct db_statement find_statement = {
     .name = "booking_find",
-    .text = "SELECT p.* FROM booking b JOIN purchase p USING (event_id, booking_id) WHERE b.event_id = $1::bigint AND b.idem = $2::uuid",
+    .text = "SELECT p.* FROM booking b JOIN purchase p USING (event_id, booking_id) WHERE "
+            "b.event_id = $1::bigint AND b.idem = $2::uuid",
     .params = 2,
     .read_only = true,
 };
@@ -18,18 +19,22 @@ static const struct db_statement read_statement = {
 };
 static const struct db_statement begin_statement = {
     .name = "booking_begin",
-    .text = "SELECT verdict, (row_of).* FROM booking_begin($1::bigint, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::text, $7::bigint, $8::bigint, $9::integer[], "
-            "$10::integer[], $11::text, $12::text, $13::bigint, $14::text, $15::text, $16::text, $17::bigint)",
+    .text = "SELECT verdict, (row_of).* FROM booking_begin($1::bigint, $2::uuid, $3::uuid, "
+            "$4::uuid, $5::text, $6::text, $7::bigint, $8::bigint, $9::integer[], "
+            "$10::integer[], $11::text, $12::text, $13::bigint, $14::text, $15::text, $16::text, "
+            "$17::bigint)",
     .params = 17,
 };
 static const struct db_statement move_statement = {
     .name = "booking_move",
-    .text = "SELECT * FROM booking_move($1::bigint, $2::uuid, $3::text, $4::text, $5::text, $6::bigint)",
+    .text = "SELECT * FROM booking_move($1::bigint, $2::uuid, $3::text, $4::text, $5::text, "
+            "$6::bigint)",
     .params = 6,
 };
 static const struct db_statement rehold_statement = {
     .name = "booking_rehold",
-    .text = "SELECT * FROM booking_rehold($1::bigint, $2::uuid, $3::text, $4::text, $5::bigint, $6::bigint, $7::bigint)",
+    .text = "SELECT * FROM booking_rehold($1::bigint, $2::uuid, $3::text, $4::text, $5::bigint, "
+            "$6::bigint, $7::bigint)",
     .params = 7,
 };
 const struct db_statement ledger_resume = {
@@ -38,7 +43,8 @@ const struct db_statement ledger_resume = {
     .params = 2,
 };
 
-static const char *const move_texts[] = {"authorized", "pending", "declined", "expired", "captured", "voided", "later"};
+static const char *const move_texts[] = {"authorized", "pending", "declined", "expired",
+                                         "captured",   "voided",  "later"};
 
 /* Parameters that are numbers and ids, as text that lives as long as this struct. */
 struct texts {
@@ -75,7 +81,8 @@ static void row_cb(struct db_request *request, enum status status, const struct 
     call->cb(call, status);
 }
 
-static enum status row_query(struct db *db, struct ledger_call *call, const struct db_statement *statement, const struct uuid *id)
+static enum status row_query(struct db *db, struct ledger_call *call,
+                             const struct db_statement *statement, const struct uuid *id)
 {
     struct texts t = {.used = 0};
     struct slice params[] = {text_i64(&t, (int64_t)call->row.event_id), text_uuid(&t, id)};
@@ -98,13 +105,16 @@ static void begin_cb(struct db_request *request, enum status status, const struc
 {
     struct ledger_call *call = container_of(request, struct ledger_call, request);
 
-    if (status == STATUS_CONFLICT && strcmp(request->error.constraint, "booking_one_purchase") == 0) {
+    if (status == STATUS_CONFLICT &&
+        strcmp(request->error.constraint, "booking_one_purchase") == 0) {
         call->verdict = LEDGER_BUSY;
         status = STATUS_OK;
     } else if (!status) {
         struct slice verdict = db_value(result, 0, 0);
 
-        call->verdict = slice_is(verdict, "begun") ? LEDGER_BEGUN : slice_is(verdict, "known") ? LEDGER_KNOWN : LEDGER_TAKEN_OVER;
+        call->verdict = slice_is(verdict, "begun")   ? LEDGER_BEGUN
+                        : slice_is(verdict, "known") ? LEDGER_KNOWN
+                                                     : LEDGER_TAKEN_OVER;
         purchase_row_read(&call->row, result, 0, 1);
     }
     call->cb(call, status);
@@ -130,10 +140,22 @@ enum status ledger_begin(struct db *db, struct ledger_call *call, int64_t lease_
     append_numbers(&seats, row->seats, row->seat_count);
     append_numbers(&versions, row->versions, row->seat_count);
     struct slice params[] = {
-        text_i64(&t, (int64_t)row->event_id), text_uuid(&t, &row->booking_id), text_uuid(&t, &row->idem), text_uuid(&t, &row->fingerprint),
-        slice_str(row->hold_id), slice_str(row->session), text_i64(&t, (int64_t)row->fence), text_i64(&t, row->expires_ms),
-        buf_slice(&seats), buf_slice(&versions), slice_str(row->email), slice_str(row->name),
-        text_i64(&t, row->total), slice_str(row->currency), slice_str(row->provider), slice_str(row->token),
+        text_i64(&t, (int64_t)row->event_id),
+        text_uuid(&t, &row->booking_id),
+        text_uuid(&t, &row->idem),
+        text_uuid(&t, &row->fingerprint),
+        slice_str(row->hold_id),
+        slice_str(row->session),
+        text_i64(&t, (int64_t)row->fence),
+        text_i64(&t, row->expires_ms),
+        buf_slice(&seats),
+        buf_slice(&versions),
+        slice_str(row->email),
+        slice_str(row->name),
+        text_i64(&t, row->total),
+        slice_str(row->currency),
+        slice_str(row->provider),
+        slice_str(row->token),
         text_i64(&t, lease_ms),
     };
     call->request.cb = begin_cb;
@@ -143,14 +165,18 @@ enum status ledger_begin(struct db *db, struct ledger_call *call, int64_t lease_
     return status;
 }
 
-enum status ledger_move(struct db *db, struct ledger_call *call, enum ledger_move move, enum booking_outcome outcome, int64_t lease_ms)
+enum status ledger_move(struct db *db, struct ledger_call *call, enum ledger_move move,
+                        enum booking_outcome outcome, int64_t lease_ms)
 {
     const struct purchase_row *row = &call->row;
     struct texts t = {.used = 0};
     struct slice params[] = {
-        text_i64(&t, (int64_t)row->event_id), text_uuid(&t, &row->booking_id), slice_str(move_texts[move]),
+        text_i64(&t, (int64_t)row->event_id),
+        text_uuid(&t, &row->booking_id),
+        slice_str(move_texts[move]),
         row->provider_ref[0] ? slice_str(row->provider_ref) : SLICE_NONE,
-        outcome == OUTCOME_SOLD ? SLICE_NONE : slice_str(booking_outcome_text(outcome)), text_i64(&t, lease_ms),
+        outcome == OUTCOME_SOLD ? SLICE_NONE : slice_str(booking_outcome_text(outcome)),
+        text_i64(&t, lease_ms),
     };
 
     call->request.cb = row_cb;
@@ -175,7 +201,8 @@ enum status ledger_rehold(struct db *db, struct ledger_call *call, int64_t lease
     return db_query(db, &call->request, &rehold_statement, params, LEDGER_DEADLINE_MS);
 }
 
-enum status ledger_resume_submit(struct db *db, struct db_request *request, const struct db_statement *statement, int64_t lease_ms)
+enum status ledger_resume_submit(struct db *db, struct db_request *request,
+                                 const struct db_statement *statement, int64_t lease_ms)
 {
     struct texts t = {.used = 0};
     struct slice params[] = {text_i64(&t, LEDGER_RESUME_MAX), text_i64(&t, lease_ms)};

@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void payment_reference(uint64_t event_id, const struct uuid *booking_id, char ret_reference[PAYMENT_REFERENCE_SIZE])
+void payment_reference(uint64_t event_id, const struct uuid *booking_id,
+                       char ret_reference[PAYMENT_REFERENCE_SIZE])
 {
     char text[UUID_TEXT_SIZE];
 
@@ -13,7 +14,8 @@ void payment_reference(uint64_t event_id, const struct uuid *booking_id, char re
     snprintf(ret_reference, PAYMENT_REFERENCE_SIZE, "%llu-%s", (unsigned long long)event_id, text);
 }
 
-bool payment_reference_parse(struct slice reference, uint64_t *ret_event_id, struct uuid *ret_booking_id)
+bool payment_reference_parse(struct slice reference, uint64_t *ret_event_id,
+                             struct uuid *ret_booking_id)
 {
     struct slice rest = reference, event = slice_cut(&rest, '-');
 
@@ -57,7 +59,8 @@ enum status payment_submit(struct payment_provider *p, struct payment_call *call
     enum status status;
 
     call->provider = p;
-    call->fetch = (struct http_fetch){.deadline_ms = p->deadline_ms, .idempotent = true, .cb = fetch_cb};
+    call->fetch =
+        (struct http_fetch){.deadline_ms = p->deadline_ms, .idempotent = true, .cb = fetch_cb};
     memset(call->headers, 0, sizeof(call->headers));
     buf_init(&call->url, 1024);
     buf_init(&call->body, 4096);
@@ -83,7 +86,8 @@ static bool mac_matches(struct slice hex, const uint8_t mac[32])
     return hex_decode(hex, given, sizeof(given)) == 32 && secret_equal(given, mac, 32);
 }
 
-bool payment_signature_ok(const char *secret, struct slice header, struct slice body, int64_t now_s, int64_t tolerance_s)
+bool payment_signature_ok(const char *secret, struct slice header, struct slice body, int64_t now_s,
+                          int64_t tolerance_s)
 {
     struct slice rest = header, stamp = SLICE_NONE;
     struct buf text;
@@ -108,7 +112,8 @@ bool payment_signature_ok(const char *secret, struct slice header, struct slice 
     for (rest = header; rest.at && !good;) {
         struct slice part = slice_trim(slice_cut(&rest, ','));
 
-        good = slice_starts_with(part, SLICE_LITERAL("v1=")) && mac_matches(slice_of(part.at + 3, part.len - 3), mac);
+        good = slice_starts_with(part, SLICE_LITERAL("v1=")) &&
+               mac_matches(slice_of(part.at + 3, part.len - 3), mac);
     }
     return good;
 }

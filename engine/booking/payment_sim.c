@@ -24,7 +24,9 @@ static void build_sim(const struct payment_provider *p, struct payment_call *cal
         buf_append_str(&call->url, "/v1/charges");
         build_create(call);
         break;
-    case PAYMENT_CAPTURE: buf_printf(&call->url, "/v1/charges/%s/capture", call->provider_ref); break;
+    case PAYMENT_CAPTURE:
+        buf_printf(&call->url, "/v1/charges/%s/capture", call->provider_ref);
+        break;
     case PAYMENT_VOID: buf_printf(&call->url, "/v1/charges/%s/void", call->provider_ref); break;
     case PAYMENT_REFUND:
         buf_printf(&call->url, "/v1/charges/%s/refunds", call->provider_ref);
@@ -42,8 +44,9 @@ static const struct {
     const char *text;
     enum payment_outcome outcome;
 } states[] = {
-    {"pending", PAYMENT_PENDING},   {"authorized", PAYMENT_AUTHORIZED}, {"declined", PAYMENT_DECLINED},
-    {"captured", PAYMENT_CAPTURED}, {"voided", PAYMENT_VOIDED},
+    {"pending", PAYMENT_PENDING},   {"authorized", PAYMENT_AUTHORIZED},
+    {"declined", PAYMENT_DECLINED}, {"captured", PAYMENT_CAPTURED},
+    {"voided", PAYMENT_VOIDED},
 };
 
 static enum status read_charge(struct payment_call *call, struct slice answer)
@@ -53,7 +56,12 @@ static enum status read_charge(struct payment_call *call, struct slice answer)
     char why[200];
     json_t *o = json_parse_object(answer, why, sizeof(why));
     const struct json_field fields[] = {
-        {.key = "id", .kind = JSON_KIND_STR, .out = &id, .required = true, .min = 1, .max = PAYMENT_REF_SIZE - 1},
+        {.key = "id",
+         .kind = JSON_KIND_STR,
+         .out = &id,
+         .required = true,
+         .min = 1,
+         .max = PAYMENT_REF_SIZE - 1},
         {.key = "reference", .kind = JSON_KIND_STR, .out = &reference, .required = true},
         {.key = "state", .kind = JSON_KIND_STR, .out = &state, .required = true},
         {.key = "amount", .kind = JSON_KIND_INT, .out = &amount, .required = true},
@@ -63,7 +71,8 @@ static enum status read_charge(struct payment_call *call, struct slice answer)
     };
     enum status status = STATUS_PROTOCOL;
 
-    if (o && json_read(o, fields, array_len(fields), NULL, why, sizeof(why)) == STATUS_OK && slice_is(reference, call->reference)) {
+    if (o && json_read(o, fields, array_len(fields), NULL, why, sizeof(why)) == STATUS_OK &&
+        slice_is(reference, call->reference)) {
         slice_to_str(id, call->provider_ref, sizeof(call->provider_ref));
         for (size_t i = 0; i < array_len(states); i++) {
             if (slice_is(state, states[i].text)) {
@@ -82,7 +91,9 @@ static enum status parse_sim(struct payment_call *call, int http_status, struct 
     case 200:
     case 202:
     case 402: return read_charge(call, answer);
-    case 404: call->outcome = PAYMENT_UNKNOWN; return call->op == PAYMENT_LOOKUP ? STATUS_OK : STATUS_PROTOCOL;
+    case 404:
+        call->outcome = PAYMENT_UNKNOWN;
+        return call->op == PAYMENT_LOOKUP ? STATUS_OK : STATUS_PROTOCOL;
     case 409:
     case 422: call->outcome = PAYMENT_REFUSED; return STATUS_OK;
     default: return http_status >= 500 || http_status == 429 ? STATUS_UNAVAILABLE : STATUS_PROTOCOL;
@@ -94,11 +105,13 @@ static enum status webhook_sim(struct slice payload, struct payment_webhook *ret
     char why[200];
     json_t *o = json_parse_object(payload, why, sizeof(why));
     const char *id = json_string_value(json_object_get(o, "id"));
-    const char *reference = json_string_value(json_object_get(json_object_get(o, "charge"), "reference"));
+    const char *reference =
+        json_string_value(json_object_get(json_object_get(o, "charge"), "reference"));
     enum status status = STATUS_MALFORMED;
 
     if (id && slice_to_str(slice_str(id), ret_webhook->id, sizeof(ret_webhook->id))) {
-        if (!reference || !payment_reference_parse(slice_str(reference), &ret_webhook->event_id, &ret_webhook->booking_id))
+        if (!reference || !payment_reference_parse(slice_str(reference), &ret_webhook->event_id,
+                                                   &ret_webhook->booking_id))
             ret_webhook->event_id = 0;
         status = STATUS_OK;
     }

@@ -1,8 +1,11 @@
-/* Stripe as a provider: PaymentIntents with manual capture (docs.stripe.com/api/payment_intents), refunds (docs.stripe.com/api/refunds), idempotency keys
+/* Stripe as a provider: PaymentIntents with manual capture (docs.stripe.com/api/payment_intents),
+ * refunds (docs.stripe.com/api/refunds), idempotency keys
  * (docs.stripe.com/api/idempotent_requests), signed webhooks (docs.stripe.com/webhooks).
  *
- * The reference travels as metadata. A charge whose id is not known is looked up by repeating its creation under the same key: Stripe then answers with what the first call
- * did, while its search lags by up to a minute. A payment that wants the buyer to act in a browser (requires_action) counts as declined: a ticket is bought in one request. */
+ * The reference travels as metadata. A charge whose id is not known is looked up by repeating its
+ * creation under the same key: Stripe then answers with what the first call did, while its search
+ * lags by up to a minute. A payment that wants the buyer to act in a browser (requires_action)
+ * counts as declined: a ticket is bought in one request. */
 #include "engine/base/json.h"
 #include "engine/booking/payment.h"
 
@@ -10,7 +13,8 @@
 
 static void form_put(struct buf *b, const char *name, const char *value)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
 
     if (b->len)
         buf_append_char(b, '&');
@@ -59,8 +63,12 @@ static void build_stripe(const struct payment_provider *p, struct payment_call *
     buf_append_str(&call->url, p->url);
     switch (call->op) {
     case PAYMENT_AUTHORIZE: build_create(call); break;
-    case PAYMENT_CAPTURE: buf_printf(&call->url, "/v1/payment_intents/%s/capture", call->provider_ref); break;
-    case PAYMENT_VOID: buf_printf(&call->url, "/v1/payment_intents/%s/cancel", call->provider_ref); break;
+    case PAYMENT_CAPTURE:
+        buf_printf(&call->url, "/v1/payment_intents/%s/capture", call->provider_ref);
+        break;
+    case PAYMENT_VOID:
+        buf_printf(&call->url, "/v1/payment_intents/%s/cancel", call->provider_ref);
+        break;
     case PAYMENT_REFUND:
         buf_append_str(&call->url, "/v1/refunds");
         form_put(&call->body, "payment_intent", call->provider_ref);
@@ -85,9 +93,12 @@ static const struct {
     const char *text;
     enum payment_outcome outcome;
 } states[] = {
-    {"requires_capture", PAYMENT_AUTHORIZED}, {"succeeded", PAYMENT_CAPTURED},
-    {"canceled", PAYMENT_VOIDED},             {"processing", PAYMENT_PENDING},
-    {"requires_payment_method", PAYMENT_DECLINED}, {"requires_action", PAYMENT_DECLINED},
+    {"requires_capture", PAYMENT_AUTHORIZED},
+    {"succeeded", PAYMENT_CAPTURED},
+    {"canceled", PAYMENT_VOIDED},
+    {"processing", PAYMENT_PENDING},
+    {"requires_payment_method", PAYMENT_DECLINED},
+    {"requires_action", PAYMENT_DECLINED},
     {"requires_confirmation", PAYMENT_DECLINED},
 };
 
@@ -97,7 +108,8 @@ static enum status read_intent(struct payment_call *call, const json_t *intent)
     const char *id = json_string_value(json_object_get(intent, "id"));
     const char *state = json_string_value(json_object_get(intent, "status"));
 
-    if (!id || !state || !slice_to_str(slice_str(id), call->provider_ref, sizeof(call->provider_ref)))
+    if (!id || !state ||
+        !slice_to_str(slice_str(id), call->provider_ref, sizeof(call->provider_ref)))
         return STATUS_PROTOCOL;
     call->refunded_unknown = true;
     call->captured = json_integer_value(json_object_get(intent, "amount_received"));
@@ -117,11 +129,14 @@ static enum status read_refund(struct payment_call *call, const json_t *refund)
 
     if (!state)
         return STATUS_PROTOCOL;
-    call->outcome = strcmp(state, "succeeded") == 0 || strcmp(state, "pending") == 0 ? PAYMENT_CAPTURED : PAYMENT_REFUSED;
+    call->outcome = strcmp(state, "succeeded") == 0 || strcmp(state, "pending") == 0
+                        ? PAYMENT_CAPTURED
+                        : PAYMENT_REFUSED;
     return STATUS_OK;
 }
 
-/* {"error":{"type","code","payment_intent"}}: a card error is a decline; a wrong state tells where the intent stands. */
+/* {"error":{"type","code","payment_intent"}}: a card error is a decline; a wrong state tells where
+ * the intent stands. */
 static enum status read_error(struct payment_call *call, const json_t *error, int http_status)
 {
     const char *type = json_string_value(json_object_get(error, "type"));
@@ -173,11 +188,13 @@ static enum status webhook_stripe(struct slice payload, struct payment_webhook *
     json_t *o = json_parse_object(payload, why, sizeof(why));
     const char *id = json_string_value(json_object_get(o, "id"));
     const json_t *object = json_object_get(json_object_get(o, "data"), "object");
-    const char *reference = json_string_value(json_object_get(json_object_get(object, "metadata"), "reference"));
+    const char *reference =
+        json_string_value(json_object_get(json_object_get(object, "metadata"), "reference"));
     enum status status = STATUS_MALFORMED;
 
     if (id && slice_to_str(slice_str(id), ret_webhook->id, sizeof(ret_webhook->id))) {
-        if (!reference || !payment_reference_parse(slice_str(reference), &ret_webhook->event_id, &ret_webhook->booking_id))
+        if (!reference || !payment_reference_parse(slice_str(reference), &ret_webhook->event_id,
+                                                   &ret_webhook->booking_id))
             ret_webhook->event_id = 0;
         status = STATUS_OK;
     }

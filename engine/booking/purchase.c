@@ -90,7 +90,8 @@ static enum step next_step(struct purchase *p)
     return STEP_END;
 }
 
-/* After a move: the row tells where it really stands, which is where another worker may have brought it. */
+/* After a move: the row tells where it really stands, which is where another worker may have
+ * brought it. */
 static void moved_cb(struct ledger_call *call, enum status status)
 {
     struct purchase *p = container_of(call, struct purchase, ledger);
@@ -177,7 +178,8 @@ static void run_authorized(struct purchase *p)
 /* Asked again sooner while it is young. */
 static int64_t poll_ms(const struct purchase *p)
 {
-    int64_t age = loop_wall_ms(p->all->loop) - p->ledger.row.created_ms, most = 30 * p->all->poll_ms;
+    int64_t age = loop_wall_ms(p->all->loop) - p->ledger.row.created_ms,
+            most = 30 * p->all->poll_ms;
     int64_t wait = age / 4;
 
     return wait < p->all->poll_ms ? p->all->poll_ms : wait > most ? most : wait;
@@ -278,7 +280,8 @@ static void learnt(struct purchase *p)
         p->why = OUTCOME_HOLD_EXPIRED;
         if (hold_is_over(p))
             go(p, STEP_EXPIRE);
-        else if (p->answer_lost) /* it was asked to authorise a moment ago, and did not: not again at once */
+        else if (p->answer_lost) /* it was asked to authorise a moment ago, and did not: not again
+                                    at once */
             put_off(p, STATUS_UNAVAILABLE);
         else
             go(p, STEP_AUTHORIZE);
@@ -333,7 +336,8 @@ static void capture_cb(struct payment_call *call, enum status status)
         return;
     }
     if (!status)
-        log_error("purchase", "capture refused", log_str("reference", call->reference), log_i64("outcome", call->outcome));
+        log_error("purchase", "capture refused", log_str("reference", call->reference),
+                  log_i64("outcome", call->outcome));
     put_off(p, status ? status : STATUS_CONFLICT);
 }
 
@@ -351,7 +355,10 @@ static void find_charge_cb(struct payment_call *call, enum status status)
         return;
     }
     keep_ref(p);
-    go(p, call->outcome == PAYMENT_UNKNOWN || call->outcome == PAYMENT_DECLINED || call->outcome == PAYMENT_VOIDED ? STEP_VOIDED : STEP_VOID);
+    go(p, call->outcome == PAYMENT_UNKNOWN || call->outcome == PAYMENT_DECLINED ||
+                  call->outcome == PAYMENT_VOIDED
+              ? STEP_VOIDED
+              : STEP_VOID);
 }
 
 /* Before a void: a charge whose id is not known is looked for by its reference. */
@@ -372,7 +379,8 @@ static void void_cb(struct payment_call *call, enum status status)
         return;
     }
     if (!status)
-        log_error("purchase", "void refused", log_str("reference", call->reference), log_i64("outcome", call->outcome));
+        log_error("purchase", "void refused", log_str("reference", call->reference),
+                  log_i64("outcome", call->outcome));
     put_off(p, status ? status : STATUS_CONFLICT);
 }
 
@@ -428,7 +436,8 @@ static void submit_commit(struct purchase *p, enum commit_lane lane, commit_cb c
 {
     enum status status;
 
-    p->item = (struct commit_item){.cb = cb, .row = purchase_row(p), .lane = lane, .trace = trace_of(p)};
+    p->item =
+        (struct commit_item){.cb = cb, .row = purchase_row(p), .lane = lane, .trace = trace_of(p)};
     status = commit_submit(p->all->commit, &p->item);
     if (status)
         put_off(p, status);
@@ -506,13 +515,16 @@ static void run_sold(struct purchase *p)
         sold_cb(&p->hold, status);
 }
 
-/* The payment came after its hold had ended: the same seats again, if they are free, under a new hold; else the authorisation is given back. Nobody is asked to
- * stay within limits a second time, and the commit's guards decide as ever. */
+/* The payment came after its hold had ended: the same seats again, if they are free, under a new
+ * hold; else the authorisation is given back. Nobody is asked to stay within limits a second time,
+ * and the commit's guards decide as ever. */
 static void retaken_cb(struct hold_call *call, enum status status)
 {
     struct purchase *p = container_of(call, struct purchase, hold);
     struct purchase_row *row = purchase_row(p);
-    bool same = !status && call->outcome == HOLD_GRANTED && memcmp(call->hold.versions, row->versions, row->seat_count * sizeof(row->versions[0])) == 0;
+    bool same =
+        !status && call->outcome == HOLD_GRANTED &&
+        memcmp(call->hold.versions, row->versions, row->seat_count * sizeof(row->versions[0])) == 0;
 
     p->why = OUTCOME_HOLD_EXPIRED;
     if (!same) {
@@ -539,7 +551,8 @@ static void run_retake(struct purchase *p)
         .cap_ms = RETAKE_MS,
         .max_seats = HOLD_SEATS_MAX,
         .max_holds = HOLD_SEATS_MAX,
-        .session_expires_ms = purchase_row(p)->session[0] ? loop_wall_ms(p->all->loop) + RETAKE_MS : 0,
+        .session_expires_ms =
+            purchase_row(p)->session[0] ? loop_wall_ms(p->all->loop) + RETAKE_MS : 0,
     };
     p->hold.cb = retaken_cb;
     status = seat_store_place(p->all->seats, &p->hold, &p->terms);
@@ -576,21 +589,42 @@ static const struct {
     void (*run)(struct purchase *p);
     unsigned next; /* where it may go on; STEP_END always, STEP_LATER from what asks others */
 } steps[] = {
-    [STEP_BEGIN] = {"begin", run_begin, TO(STEP_BEGIN) | TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE)},
+    [STEP_BEGIN] = {"begin", run_begin,
+                    TO(STEP_BEGIN) | TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) |
+                        TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) |
+                        TO(STEP_RELEASE)},
     [STEP_BUY] = {"buy", run_buy, TO(STEP_SOLD) | TO(STEP_LATER)},
-    [STEP_AUTHORIZE] = {"authorize", run_authorize, TO(STEP_AUTHORIZED) | TO(STEP_RETAKE) | TO(STEP_LOOK_UP) | TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
-    [STEP_AUTHORIZED] = {"authorized", run_authorized, TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
-    [STEP_LOOK_UP] = {"look_up", run_look_up, TO(STEP_AUTHORIZE) | TO(STEP_AUTHORIZED) | TO(STEP_RETAKE) | TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
-    [STEP_PEND] = {"pend", run_pend, TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
-    [STEP_RETAKE] = {"retake", run_retake, TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_EXPIRE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
-    [STEP_DECLINED] = {"declined", run_declined, TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
-    [STEP_EXPIRE] = {"expire", run_expire, TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
-    [STEP_COMMIT] = {"commit", run_commit, TO(STEP_SOLD) | TO(STEP_FIND_CHARGE) | TO(STEP_EXPIRE) | TO(STEP_READ) | TO(STEP_LATER)},
-    [STEP_READ] = {"read", run_read, TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_AUTHORIZE] = {"authorize", run_authorize,
+                        TO(STEP_AUTHORIZED) | TO(STEP_RETAKE) | TO(STEP_LOOK_UP) |
+                            TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
+    [STEP_AUTHORIZED] = {"authorized", run_authorized,
+                         TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) |
+                             TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_LOOK_UP] = {"look_up", run_look_up,
+                      TO(STEP_AUTHORIZE) | TO(STEP_AUTHORIZED) | TO(STEP_RETAKE) |
+                          TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
+    [STEP_PEND] = {"pend", run_pend,
+                   TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) |
+                       TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_RETAKE] = {"retake", run_retake,
+                     TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_EXPIRE) | TO(STEP_CAPTURE) |
+                         TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_DECLINED] = {"declined", run_declined,
+                       TO(STEP_COMMIT) | TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) |
+                           TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_EXPIRE] = {"expire", run_expire,
+                     TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
+    [STEP_COMMIT] = {"commit", run_commit,
+                     TO(STEP_SOLD) | TO(STEP_FIND_CHARGE) | TO(STEP_EXPIRE) | TO(STEP_READ) |
+                         TO(STEP_LATER)},
+    [STEP_READ] = {"read", run_read,
+                   TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) | TO(STEP_RETAKE) |
+                       TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) | TO(STEP_RELEASE) | TO(STEP_LATER)},
     [STEP_SOLD] = {"sold", run_sold, TO(STEP_CAPTURE)},
     [STEP_CAPTURE] = {"capture", run_capture, TO(STEP_CAPTURED) | TO(STEP_LATER)},
     [STEP_CAPTURED] = {"captured", run_captured, TO(STEP_LATER)},
-    [STEP_FIND_CHARGE] = {"find_charge", run_find_charge, TO(STEP_VOID) | TO(STEP_VOIDED) | TO(STEP_LATER)},
+    [STEP_FIND_CHARGE] = {"find_charge", run_find_charge,
+                          TO(STEP_VOID) | TO(STEP_VOIDED) | TO(STEP_LATER)},
     [STEP_VOID] = {"void", run_void, TO(STEP_VOIDED) | TO(STEP_LATER)},
     [STEP_VOIDED] = {"voided", run_voided, TO(STEP_RELEASE) | TO(STEP_LATER)},
     [STEP_RELEASE] = {"release", run_release, 0},
@@ -647,7 +681,8 @@ void purchases_init(struct purchases *all, size_t in_flight_max)
 {
     pool_init(&all->pool, sizeof(struct purchase), in_flight_max);
     memset(&all->metrics, 0, sizeof(all->metrics));
-    all->group = (struct metric_group){.descs = descs, .count = array_len(descs), .base = &all->metrics};
+    all->group =
+        (struct metric_group){.descs = descs, .count = array_len(descs), .base = &all->metrics};
     list_init(&all->group.link);
 }
 

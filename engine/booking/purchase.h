@@ -1,19 +1,24 @@
-/* A purchase from the claim of its key to its recorded end: a table of steps, each idempotent, between recovery points in PostgreSQL (the saga).
+/* A purchase from the claim of its key to its recorded end: a table of steps, each idempotent,
+ * between recovery points in PostgreSQL (the saga).
  *
- *                     begin ----> authorize --> authorized --> commit --> sold --> capture --> captured --> (end)
- *                       |         |  |   \--lost answer--> look up        |
- *   refused, replayed <-/         |  |                        |           \--> void --> voided --> (end)
+ *                     begin ----> authorize --> authorized --> commit --> sold --> capture -->
+ * captured --> (end) |         |  |   \--lost answer--> look up        | refused, replayed <-/ |  |
+ * |           \--> void --> voided --> (end)
  *                                 |  \--> pend --> (end)      |            \
  *                                 \--> declined --> (end)     \--> expire --/
  *
- * No provider is called inside a transaction; never is captured before the commit. The buyer is answered when it is decided: at begin (refused), at declined, at pend (202), or
- * when the commit is durable. The capture is then a matter between us and the provider: it is on record as to be done, and the completer does it if this process dies. Marking
- * the seats in Redis is a courtesy, the relay repeats it from the outbox.
+ * No provider is called inside a transaction; never is captured before the commit. The buyer is
+ * answered when it is decided: at begin (refused), at declined, at pend (202), or when the commit
+ * is durable. The capture is then a matter between us and the provider: it is on record as to be
+ * done, and the completer does it if this process dies. Marking the seats in Redis is a courtesy,
+ * the relay repeats it from the outbox.
  *
- * A payment that is authorised after its hold has ended takes the same seats again if they are free (retake), else it is given back: never is sold on an expired hold.
+ * A payment that is authorised after its hold has ended takes the same seats again if they are free
+ * (retake), else it is given back: never is sold on an expired hold.
  *
- * A worker that dies leaves a lease that runs out; whoever asks the ledger next goes on from the recovery point. Two workers on one purchase are harmless: every move is
- * checked in PostgreSQL, every call to the provider has its key. */
+ * A worker that dies leaves a lease that runs out; whoever asks the ledger next goes on from the
+ * recovery point. Two workers on one purchase are harmless: every move is checked in PostgreSQL,
+ * every call to the provider has its key. */
 #ifndef HOLDFAST_BOOKING_PURCHASE_H
 #define HOLDFAST_BOOKING_PURCHASE_H
 
@@ -22,28 +27,33 @@
 #include "engine/booking/ledger.h"
 
 #define PURCHASE_PROVIDERS_MAX 2
-#define PURCHASE_TRACE_SIZE 64
+#define PURCHASE_TRACE_SIZE    64
 
 #define PURCHASE_METRICS(X)                                                                        \
     X(COUNTER, bookings_confirmed_total, "bookings confirmed")                                     \
-    X(COUNTER, bookings_refused_total, "bookings that ended without a sale: seats gone, hold expired, price changed") \
+    X(COUNTER, bookings_refused_total,                                                             \
+      "bookings that ended without a sale: seats gone, hold expired, price changed")               \
     X(COUNTER, bookings_replayed_total, "bookings answered from the record of their key")          \
     X(COUNTER, payments_declined_total, "payments that the provider declined")                     \
     X(COUNTER, payments_pending_total, "payments that the provider decides later")                 \
     X(COUNTER, payments_voided_total, "authorisations given back because the commit lost")         \
     X(COUNTER, payments_asked_total, "times the provider was asked how a payment stands")          \
-    X(COUNTER, purchases_resumed_total, "purchases taken over from a worker that died, or looked after later") \
-    X(COUNTER, purchases_put_off_total, "purchases left to the completer because a dependency did not answer") \
+    X(COUNTER, purchases_resumed_total,                                                            \
+      "purchases taken over from a worker that died, or looked after later")                       \
+    X(COUNTER, purchases_put_off_total,                                                            \
+      "purchases left to the completer because a dependency did not answer")                       \
     X(COUNTER, refunds_total, "refunds begun")                                                     \
     X(COUNTER, webhooks_total, "webhooks received, each once")                                     \
     X(COUNTER, webhooks_refused_total, "webhooks without a valid signature")                       \
-    X(COUNTER, reconciled_total, "payments on which the reconciler found the provider of another opinion") \
+    X(COUNTER, reconciled_total,                                                                   \
+      "payments on which the reconciler found the provider of another opinion")                    \
     X(GAUGE, purchases_in_flight, "purchases that this process works on")
 
 METRIC_STRUCT(purchase_metrics, PURCHASE_METRICS);
 
 struct purchase;
-/* OK: purchase->verdict and its row tell. Otherwise the outcome is not known yet; asking again with the key finds out. */
+/* OK: purchase->verdict and its row tell. Otherwise the outcome is not known yet; asking again with
+ * the key finds out. */
 typedef void (*purchase_cb)(struct purchase *p, enum status status);
 
 /* What all purchases of a process share. The caller's part is set before purchases_init. */
@@ -53,10 +63,13 @@ struct purchases {
     struct seat_store *seats;
     struct commit *commit;
     struct payment_provider providers[PURCHASE_PROVIDERS_MAX]; /* the unused have no ops */
-    int64_t lease_ms; /* of a worker on a purchase */
-    int64_t poll_ms;  /* how soon a payment that is pending, or a dependency that did not answer, is asked again */
-    void (*changed)(void *ctx, uint64_t event_id);      /* seats of the event changed; may be NULL */
-    void (*point)(void *ctx, const char *step);    /* before each step: for tests that crash there; NULL in production */
+    int64_t lease_ms;                                          /* of a worker on a purchase */
+    int64_t poll_ms; /* how soon a payment that is pending, or a dependency that did not answer, is
+                        asked again */
+    void (*changed)(void *ctx, uint64_t event_id); /* seats of the event changed; may be NULL */
+    void (*point)(
+        void *ctx,
+        const char *step); /* before each step: for tests that crash there; NULL in production */
     void *ctx;
     struct purchase_metrics metrics;
     /* private */
@@ -77,19 +90,23 @@ struct purchase {
     /* private */
     struct payment_call payment;
     struct commit_item item;
-    struct hold_terms terms; /* of retake */
+    struct hold_terms terms;  /* of retake */
     enum booking_outcome why; /* of expire */
     unsigned step;
     bool answer_lost;
 };
 
 void purchases_init(struct purchases *all, size_t in_flight_max);
-void purchases_stop(struct purchases *all); /* whatever comes back from now on ends its purchase where it stands */
-void purchases_free(struct purchases *all); /* nothing may be in flight: db, seat store, commit and the providers' clients are closed */
+void purchases_stop(
+    struct purchases *all); /* whatever comes back from now on ends its purchase where it stands */
+void purchases_free(struct purchases *all); /* nothing may be in flight: db, seat store, commit and
+                                               the providers' clients are closed */
 struct metric_group *purchases_metrics(struct purchases *all);
-struct payment_provider *purchases_provider(struct purchases *all, struct slice name); /* NULL: not known here */
+struct payment_provider *purchases_provider(struct purchases *all,
+                                            struct slice name); /* NULL: not known here */
 
-/* A purchase to fill; NULL when too many are in flight. It ends itself after purchase_begin, _buy or _resume; before that purchase_drop gives it back. */
+/* A purchase to fill; NULL when too many are in flight. It ends itself after purchase_begin, _buy
+ * or _resume; before that purchase_drop gives it back. */
 struct purchase *purchase_take(struct purchases *all);
 void purchase_drop(struct purchase *p);
 

@@ -97,9 +97,11 @@ size_t seat_numbers_read(struct slice text, uint32_t ret_numbers[HOLD_SEATS_MAX]
     return n;
 }
 
-static void read_text(const struct db_result *r, size_t at, size_t column, char *ret_text, size_t size)
+static void read_text(const struct db_result *r, size_t at, size_t column, char *ret_text,
+                      size_t size)
 {
-    bool fits = slice_to_str(db_null(r, at, column) ? SLICE_LITERAL("") : db_value(r, at, column), ret_text, size);
+    bool fits = slice_to_str(db_null(r, at, column) ? SLICE_LITERAL("") : db_value(r, at, column),
+                             ret_text, size);
 
     assert(fits);
 }
@@ -113,16 +115,49 @@ static void read_uuid(const struct db_result *r, size_t at, size_t column, struc
 
 /* Columns of the view, in its order. */
 enum column {
-    EVENT, BOOKING, FINGERPRINT, STATE, STEP, OUTCOME, LEASED, HOLD, SESSION, FENCE, EXPIRES, SEATS, VERSIONS, EMAIL, NAME, TOTAL, CURRENCY,
-    CREATED, CONFIRMED, PROVIDER, TOKEN, PAYMENT_STATE, PROVIDER_REF, CAPTURED, REFUNDED, LABELS, LIVE, COLUMNS,
+    EVENT,
+    BOOKING,
+    FINGERPRINT,
+    STATE,
+    STEP,
+    OUTCOME,
+    LEASED,
+    HOLD,
+    SESSION,
+    FENCE,
+    EXPIRES,
+    SEATS,
+    VERSIONS,
+    EMAIL,
+    NAME,
+    TOTAL,
+    CURRENCY,
+    CREATED,
+    CONFIRMED,
+    PROVIDER,
+    TOKEN,
+    PAYMENT_STATE,
+    PROVIDER_REF,
+    CAPTURED,
+    REFUNDED,
+    LABELS,
+    LIVE,
+    COLUMNS,
 };
 
-static void read_states(struct purchase_row *row, const struct db_result *r, size_t at, size_t first)
+static void read_states(struct purchase_row *row, const struct db_result *r, size_t at,
+                        size_t first)
 {
     bool good = booking_state_parse(db_value(r, at, first + STATE), &row->state);
 
-    good = good && booking_outcome_parse(db_null(r, at, first + OUTCOME) ? SLICE_LITERAL("") : db_value(r, at, first + OUTCOME), &row->outcome);
-    good = good && charge_state_parse(db_null(r, at, first + PAYMENT_STATE) ? SLICE_LITERAL("") : db_value(r, at, first + PAYMENT_STATE), &row->charge);
+    good = good &&
+           booking_outcome_parse(db_null(r, at, first + OUTCOME) ? SLICE_LITERAL("")
+                                                                 : db_value(r, at, first + OUTCOME),
+                                 &row->outcome);
+    good = good && charge_state_parse(db_null(r, at, first + PAYMENT_STATE)
+                                          ? SLICE_LITERAL("")
+                                          : db_value(r, at, first + PAYMENT_STATE),
+                                      &row->charge);
     assert(good);
     row->leased = db_bool(r, at, first + LEASED);
 }
@@ -130,7 +165,8 @@ static void read_states(struct purchase_row *row, const struct db_result *r, siz
 static void read_seats(struct purchase_row *row, const struct db_result *r, size_t at, size_t first)
 {
     uint32_t live[HOLD_SEATS_MAX];
-    size_t tickets = db_null(r, at, first + LIVE) ? 0 : seat_numbers_read(db_value(r, at, first + LIVE), live);
+    size_t tickets =
+        db_null(r, at, first + LIVE) ? 0 : seat_numbers_read(db_value(r, at, first + LIVE), live);
 
     row->seat_count = seat_numbers_read(db_value(r, at, first + SEATS), row->seats);
     seat_numbers_read(db_value(r, at, first + VERSIONS), row->versions);
@@ -158,7 +194,8 @@ void purchase_row_read(struct purchase_row *row, const struct db_result *r, size
     row->total = db_i64(r, at, first + TOTAL);
     read_text(r, at, first + CURRENCY, row->currency, sizeof(row->currency));
     row->created_ms = db_time_ms(r, at, first + CREATED);
-    row->confirmed_ms = db_null(r, at, first + CONFIRMED) ? 0 : db_time_ms(r, at, first + CONFIRMED);
+    row->confirmed_ms =
+        db_null(r, at, first + CONFIRMED) ? 0 : db_time_ms(r, at, first + CONFIRMED);
     read_text(r, at, first + PROVIDER, row->provider, sizeof(row->provider));
     read_text(r, at, first + TOKEN, row->token, sizeof(row->token));
     read_text(r, at, first + PROVIDER_REF, row->provider_ref, sizeof(row->provider_ref));

@@ -1,4 +1,5 @@
-/* A purchase as the ledger has it: the row of the view `purchase` (sql/0003_purchase.sql), with the recovery point it stands at. */
+/* A purchase as the ledger has it: the row of the view `purchase` (sql/0003_purchase.sql), with the
+ * recovery point it stands at. */
 #ifndef HOLDFAST_BOOKING_PURCHASE_ROW_H
 #define HOLDFAST_BOOKING_PURCHASE_ROW_H
 
@@ -7,9 +8,9 @@
 #include "engine/booking/payment.h"
 #include "engine/booking/seat_store.h"
 
-#define PURCHASE_EMAIL_MAX 254 /* bytes, RFC 5321 section 4.5.3.1.3 */
-#define PURCHASE_NAME_MAX 200
-#define PURCHASE_LABELS_MAX 16384
+#define PURCHASE_EMAIL_MAX       254 /* bytes, RFC 5321 section 4.5.3.1.3 */
+#define PURCHASE_NAME_MAX        200
+#define PURCHASE_LABELS_MAX      16384
 #define PURCHASE_LABEL_SEPARATOR '\x1f'
 
 /* X(NAME, "text"): booking.state */
@@ -29,7 +30,8 @@ enum booking_state {
 #undef X
 };
 
-/* X(NAME, "text"): payment.state; NONE: an event without charge, or one that ended before its payment began. */
+/* X(NAME, "text"): payment.state; NONE: an event without charge, or one that ended before its
+ * payment began. */
 #define CHARGE_STATE_MAP(X)                                                                        \
     X(NONE, "")                                                                                    \
     X(AUTHORIZING, "authorizing")                                                                  \
@@ -47,7 +49,8 @@ enum charge_state {
 #undef X
 };
 
-/* Why a purchase did not end confirmed; the text is booking.outcome and the problem code on the wire. */
+/* Why a purchase did not end confirmed; the text is booking.outcome and the problem code on the
+ * wire. */
 #define BOOKING_OUTCOME_MAP(X)                                                                     \
     X(SOLD, "")                                                                                    \
     X(SEAT_TAKEN, "seat_taken")                                                                    \
@@ -73,7 +76,8 @@ struct purchase_row {
     uint64_t fence;
     int64_t expires_ms, created_ms, confirmed_ms;
     size_t seat_count;
-    uint32_t seats[HOLD_SEATS_MAX], versions[HOLD_SEATS_MAX]; /* as held: a sold seat has one more */
+    uint32_t seats[HOLD_SEATS_MAX],
+        versions[HOLD_SEATS_MAX]; /* as held: a sold seat has one more */
     bool live[HOLD_SEATS_MAX];
     char email[PURCHASE_EMAIL_MAX + 1], name[PURCHASE_NAME_MAX + 1];
     int64_t total, captured, refunded;
@@ -93,7 +97,8 @@ bool charge_state_parse(struct slice text, enum charge_state *ret_state);
 
 /* Reads columns first.. of a row of the view; a shape that is not the view's is a bug (assert). */
 struct db_result;
-void purchase_row_read(struct purchase_row *row, const struct db_result *r, size_t at, size_t first);
+void purchase_row_read(struct purchase_row *row, const struct db_result *r, size_t at,
+                       size_t first);
 
 /* The payload of booking.confirmed (topic holdfast.bookings). */
 void purchase_row_news(const struct purchase_row *row, struct buf *b);

@@ -16,7 +16,8 @@ static const struct db_statement due_statement = {
 };
 static const struct db_statement compared_statement = {
     .name = "payment_compared",
-    .text = "UPDATE payment SET reconcile_due = NULL WHERE event_id = $1::bigint AND booking_id = $2::uuid",
+    .text = "UPDATE payment SET reconcile_due = NULL WHERE event_id = $1::bigint AND booking_id = "
+            "$2::uuid",
     .params = 2,
 };
 
@@ -26,7 +27,8 @@ static void job_end(struct reconciler_job *j)
     j->reconciler->busy--;
 }
 
-static void compared_cb(struct db_request *request, enum status status, const struct db_result *result)
+static void compared_cb(struct db_request *request, enum status status,
+                        const struct db_result *result)
 {
     (void)status; /* not recorded: it is compared once more */
     (void)result;
@@ -36,26 +38,33 @@ static void compared_cb(struct db_request *request, enum status status, const st
 static void compared(struct reconciler_job *j)
 {
     char event[24], booking[UUID_TEXT_SIZE];
-    const struct slice params[] = {slice_of(event, (size_t)snprintf(event, sizeof(event), "%llu", (unsigned long long)j->row.event_id)),
-                                   slice_of(booking, UUID_TEXT_SIZE - 1)};
+    const struct slice params[] = {
+        slice_of(event, (size_t)snprintf(event, sizeof(event), "%llu",
+                                         (unsigned long long)j->row.event_id)),
+        slice_of(booking, UUID_TEXT_SIZE - 1)};
 
     uuid_format(&j->row.booking_id, booking);
     j->request.cb = compared_cb;
-    if (j->reconciler->closing || db_query(j->reconciler->purchases->db, &j->request, &compared_statement, params, LEDGER_DEADLINE_MS))
+    if (j->reconciler->closing || db_query(j->reconciler->purchases->db, &j->request,
+                                           &compared_statement, params, LEDGER_DEADLINE_MS))
         job_end(j);
 }
 
 static void tell(const struct reconciler_job *j)
 {
     j->reconciler->purchases->metrics.reconciled_total++;
-    log_error("reconciler", "the provider has it otherwise", log_str("reference", j->payment.reference), log_i64("our_state", j->row.charge),
-              log_i64("provider_outcome", j->payment.outcome), log_i64("our_captured", j->row.captured), log_i64("provider_captured", j->payment.captured),
-              log_i64("our_refunded", j->row.refunded), log_i64("provider_refunded", j->payment.refunded));
+    log_error(
+        "reconciler", "the provider has it otherwise", log_str("reference", j->payment.reference),
+        log_i64("our_state", j->row.charge), log_i64("provider_outcome", j->payment.outcome),
+        log_i64("our_captured", j->row.captured), log_i64("provider_captured", j->payment.captured),
+        log_i64("our_refunded", j->row.refunded),
+        log_i64("provider_refunded", j->payment.refunded));
 }
 
 static void ask(struct reconciler_job *j, enum payment_op op, const char *step, payment_cb cb)
 {
-    struct payment_provider *provider = purchases_provider(j->reconciler->purchases, slice_str(j->row.provider));
+    struct payment_provider *provider =
+        purchases_provider(j->reconciler->purchases, slice_str(j->row.provider));
     struct payment_call *call = &j->payment;
     char id[UUID_TEXT_SIZE];
 
@@ -83,8 +92,10 @@ static void voided_cb(struct payment_call *call, enum status status)
 static bool agrees(const struct purchase_row *row, const struct payment_call *call)
 {
     if (row->charge == CHARGE_CAPTURED)
-        return call->outcome == PAYMENT_CAPTURED && call->captured == row->captured && (call->refunded_unknown || call->refunded == row->refunded);
-    return call->outcome == PAYMENT_VOIDED || call->outcome == PAYMENT_DECLINED || call->outcome == PAYMENT_UNKNOWN;
+        return call->outcome == PAYMENT_CAPTURED && call->captured == row->captured &&
+               (call->refunded_unknown || call->refunded == row->refunded);
+    return call->outcome == PAYMENT_VOIDED || call->outcome == PAYMENT_DECLINED ||
+           call->outcome == PAYMENT_UNKNOWN;
 }
 
 static void looked_up_cb(struct payment_call *call, enum status status)
@@ -100,7 +111,8 @@ static void looked_up_cb(struct payment_call *call, enum status status)
         return;
     }
     tell(j);
-    if (j->row.charge != CHARGE_CAPTURED && (call->outcome == PAYMENT_AUTHORIZED || call->outcome == PAYMENT_PENDING)) {
+    if (j->row.charge != CHARGE_CAPTURED &&
+        (call->outcome == PAYMENT_AUTHORIZED || call->outcome == PAYMENT_PENDING)) {
         memcpy(j->row.provider_ref, call->provider_ref, sizeof(j->row.provider_ref));
         ask(j, PAYMENT_VOID, "void", voided_cb);
     } else {
@@ -132,10 +144,12 @@ static void timer_fired(struct timer *t)
     if (r->asking || r->busy)
         return;
     r->request.cb = due_cb;
-    r->asking = ledger_resume_submit(r->purchases->db, &r->request, &due_statement, r->rest_ms) == STATUS_OK;
+    r->asking = ledger_resume_submit(r->purchases->db, &r->request, &due_statement, r->rest_ms) ==
+                STATUS_OK;
 }
 
-void reconciler_init(struct reconciler *r, struct purchases *purchases, int64_t poll_ms, int64_t rest_ms)
+void reconciler_init(struct reconciler *r, struct purchases *purchases, int64_t poll_ms,
+                     int64_t rest_ms)
 {
     *r = (struct reconciler){.purchases = purchases, .rest_ms = rest_ms, .timer_ms = poll_ms};
     for (size_t i = 0; i < LEDGER_RESUME_MAX; i++) {

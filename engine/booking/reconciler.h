@@ -1,5 +1,7 @@
-/* The reconciler: asks the provider about every payment that has come to rest, once, and compares. A card that is still blocked though the booking ended without a sale is
- * released; any other difference is told in the log and counted, for people to decide. Every engine has one; what one takes the others skip. */
+/* The reconciler: asks the provider about every payment that has come to rest, once, and compares.
+ * A card that is still blocked though the booking ended without a sale is released; any other
+ * difference is told in the log and counted, for people to decide. Every engine has one; what one
+ * takes the others skip. */
 #ifndef HOLDFAST_BOOKING_RECONCILER_H
 #define HOLDFAST_BOOKING_RECONCILER_H
 
@@ -27,8 +29,10 @@ struct reconciler {
     bool asking, closing;
 };
 
-void reconciler_init(struct reconciler *r, struct purchases *purchases, int64_t poll_ms, int64_t rest_ms);
-void reconciler_close(struct reconciler *r); /* stops asking; before the db and the providers' clients are closed */
-void reconciler_free(struct reconciler *r);  /* after that, when the loop has turned */
+void reconciler_init(struct reconciler *r, struct purchases *purchases, int64_t poll_ms,
+                     int64_t rest_ms);
+void reconciler_close(
+    struct reconciler *r); /* stops asking; before the db and the providers' clients are closed */
+void reconciler_free(struct reconciler *r); /* after that, when the loop has turned */
 
 #endif

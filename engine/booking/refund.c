@@ -5,12 +5,13 @@
 #include <assert.h>
 #include <stdio.h>
 
-/*   begin (PostgreSQL) -> decided -> free the seats in Redis -> provider -> done (PostgreSQL) -> end
- *                                                       resumed: --^                                  */
+/*   begin (PostgreSQL) -> decided -> free the seats in Redis -> provider -> done (PostgreSQL) ->
+ * end resumed: --^                                  */
 
 static const struct db_statement begin_statement = {
     .name = "refund_begin",
-    .text = "SELECT verdict, (work).* FROM refund_begin($1::bigint, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6::boolean, $7::integer[], $8::text, $9::bigint)",
+    .text = "SELECT verdict, (work).* FROM refund_begin($1::bigint, $2::uuid, $3::uuid, $4::uuid, "
+            "$5::uuid, $6::boolean, $7::integer[], $8::text, $9::bigint)",
     .params = 9,
 };
 static const struct db_statement done_statement = {
@@ -24,11 +25,28 @@ const struct db_statement refund_resume_statement = {
     .params = 2,
 };
 
-enum column { EVENT, REFUND, BOOKING, FINGERPRINT, CANCEL, SEATS, VERSIONS, AMOUNT, CURRENCY, STATE, UNFINISHED, PROVIDER, PROVIDER_REF, COLUMNS };
+enum column {
+    EVENT,
+    REFUND,
+    BOOKING,
+    FINGERPRINT,
+    CANCEL,
+    SEATS,
+    VERSIONS,
+    AMOUNT,
+    CURRENCY,
+    STATE,
+    UNFINISHED,
+    PROVIDER,
+    PROVIDER_REF,
+    COLUMNS
+};
 
-static void read_text(const struct db_result *r, size_t at, size_t column, char *ret_text, size_t size)
+static void read_text(const struct db_result *r, size_t at, size_t column, char *ret_text,
+                      size_t size)
 {
-    bool fits = slice_to_str(db_null(r, at, column) ? SLICE_LITERAL("") : db_value(r, at, column), ret_text, size);
+    bool fits = slice_to_str(db_null(r, at, column) ? SLICE_LITERAL("") : db_value(r, at, column),
+                             ret_text, size);
 
     assert(fits);
 }
@@ -39,8 +57,10 @@ void refund_row_read(struct refund_row *row, const struct db_result *r, size_t a
 
     assert(r->columns >= first + COLUMNS);
     row->event_id = (uint64_t)db_i64(r, at, first + EVENT);
-    good = uuid_parse(db_value(r, at, first + REFUND), &row->refund_id) && uuid_parse(db_value(r, at, first + BOOKING), &row->booking_id) &&
-           uuid_parse(db_value(r, at, first + FINGERPRINT), &row->fingerprint) && booking_state_parse(db_value(r, at, first + STATE), &row->state);
+    good = uuid_parse(db_value(r, at, first + REFUND), &row->refund_id) &&
+           uuid_parse(db_value(r, at, first + BOOKING), &row->booking_id) &&
+           uuid_parse(db_value(r, at, first + FINGERPRINT), &row->fingerprint) &&
+           booking_state_parse(db_value(r, at, first + STATE), &row->state);
     assert(good);
     row->cancel = db_bool(r, at, first + CANCEL);
     row->seat_count = seat_numbers_read(db_value(r, at, first + SEATS), row->seats);
@@ -65,7 +85,8 @@ static void decide(struct refund *r, enum status status)
 
 static void done_cb(struct db_request *request, enum status status, const struct db_result *result)
 {
-    (void)status; /* not recorded: the completer asks the provider once more, who returns it once only */
+    (void)status; /* not recorded: the completer asks the provider once more, who returns it once
+                     only */
     (void)result;
     refund_drop(container_of(request, struct refund, request));
 }
@@ -80,7 +101,8 @@ static void record(struct refund *r)
     params[0] = slice_str(event);
     params[1] = slice_str(id);
     r->request.cb = done_cb;
-    if (r->all->purchases->stopped || db_query(r->all->purchases->db, &r->request, &done_statement, params, LEDGER_DEADLINE_MS))
+    if (r->all->purchases->stopped ||
+        db_query(r->all->purchases->db, &r->request, &done_statement, params, LEDGER_DEADLINE_MS))
         refund_drop(r);
 }
 
@@ -93,13 +115,15 @@ static void returned_cb(struct payment_call *call, enum status status)
         return;
     }
     if (!status)
-        log_error("refund", "refused by the provider", log_str("reference", call->reference), log_i64("amount", call->amount));
+        log_error("refund", "refused by the provider", log_str("reference", call->reference),
+                  log_i64("amount", call->amount));
     refund_drop(r); /* stays on record as owed */
 }
 
 static void return_money(struct refund *r)
 {
-    struct payment_provider *provider = purchases_provider(r->all->purchases, slice_str(r->row.provider));
+    struct payment_provider *provider =
+        purchases_provider(r->all->purchases, slice_str(r->row.provider));
     struct payment_call *call = &r->payment;
 
     *call = (struct payment_call){.cb = returned_cb, .op = PAYMENT_REFUND, .amount = r->row.amount};
@@ -155,7 +179,9 @@ static void begin_cb(struct db_request *request, enum status status, const struc
     if (!status) {
         struct slice verdict = db_value(result, 0, 0);
 
-        r->verdict = slice_is(verdict, "begun") ? LEDGER_BEGUN : slice_is(verdict, "known") ? LEDGER_KNOWN : LEDGER_NOT_REFUNDABLE;
+        r->verdict = slice_is(verdict, "begun")   ? LEDGER_BEGUN
+                     : slice_is(verdict, "known") ? LEDGER_KNOWN
+                                                  : LEDGER_NOT_REFUNDABLE;
         if (r->verdict != LEDGER_NOT_REFUNDABLE)
             refund_row_read(&r->row, result, 0, 1);
     } else if (status == STATUS_INVALID) {
@@ -189,11 +215,19 @@ void refund_begin(struct refund *r)
         db_array_i64(&seats, row->seats[i]);
     db_array_end(&seats);
     struct slice params[] = {
-        slice_str(event),  slice_str(ids[0]), slice_str(ids[1]), slice_str(ids[2]), slice_str(ids[3]), slice_str(row->cancel ? "t" : "f"),
-        row->seat_count ? buf_slice(&seats) : SLICE_NONE, r->trace[0] ? slice_str(r->trace) : SLICE_NONE, slice_str(lease),
+        slice_str(event),
+        slice_str(ids[0]),
+        slice_str(ids[1]),
+        slice_str(ids[2]),
+        slice_str(ids[3]),
+        slice_str(row->cancel ? "t" : "f"),
+        row->seat_count ? buf_slice(&seats) : SLICE_NONE,
+        r->trace[0] ? slice_str(r->trace) : SLICE_NONE,
+        slice_str(lease),
     };
     r->request.cb = begin_cb;
-    status = db_query(r->all->purchases->db, &r->request, &begin_statement, params, LEDGER_DEADLINE_MS);
+    status =
+        db_query(r->all->purchases->db, &r->request, &begin_statement, params, LEDGER_DEADLINE_MS);
     buf_free(&seats);
     if (status) {
         decide(r, status);

@@ -1,5 +1,6 @@
-/* Tickets given back: PostgreSQL first (they die, their seats are free with a new version, the money is on record as owed), then the provider, then Redis; each step
- * idempotent, resumed by the completer (sql/0004_refund.sql). */
+/* Tickets given back: PostgreSQL first (they die, their seats are free with a new version, the
+ * money is on record as owed), then the provider, then Redis; each step idempotent, resumed by the
+ * completer (sql/0004_refund.sql). */
 #ifndef HOLDFAST_BOOKING_REFUND_H
 #define HOLDFAST_BOOKING_REFUND_H
 
@@ -51,7 +52,8 @@ void refunds_free(struct refunds *all);
 /* As purchase_take, _drop, _begin and _resume. */
 struct refund *refund_take(struct refunds *all);
 void refund_drop(struct refund *r);
-void refund_begin(struct refund *r); /* row: event, refund_id, booking_id, idem, fingerprint, cancel, seats */
+void refund_begin(
+    struct refund *r); /* row: event, refund_id, booking_id, idem, fingerprint, cancel, seats */
 void refund_resume(struct refund *r);
 
 /* Columns first.. of a row of the view refund_work. */

@@ -51,7 +51,8 @@ static struct uuid fingerprint_of(const struct refund_row *row)
     return u;
 }
 
-static void begin(struct till *t, struct http_request *req, const struct refund_row *asked, struct slice key)
+static void begin(struct till *t, struct http_request *req, const struct refund_row *asked,
+                  struct slice key)
 {
     struct refund *r = refund_take(&t->refunds);
     struct refund_exchange *x;
@@ -88,7 +89,8 @@ static bool read_body(struct http_request *req, struct refund_row *row)
         return false;
     status = refund_wish_read(body, row->seats, &row->seat_count, why, sizeof(why));
     if (!status && row->cancel && row->seat_count) {
-        snprintf(why, sizeof(why), "a cancellation returns all tickets; for some of them ask for a refund");
+        snprintf(why, sizeof(why),
+                 "a cancellation returns all tickets; for some of them ask for a refund");
         status = STATUS_INVALID;
     }
     if (status)
@@ -102,7 +104,8 @@ static void handle(struct till *t, struct http_request *req, bool cancel)
     struct refund_row row = {.cancel = cancel};
     struct slice key;
 
-    if (!booking_access(t, req, &row.event_id, &row.booking_id) || !idempotency_key(req, &key) || !read_body(req, &row))
+    if (!booking_access(t, req, &row.event_id, &row.booking_id) || !idempotency_key(req, &key) ||
+        !read_body(req, &row))
         return;
     begin(t, req, &row, key);
 }

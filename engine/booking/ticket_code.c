@@ -1,12 +1,14 @@
-/* Payloads, little-endian: access token (label "booking") u64 event, 16 bytes booking; ticket code (label "code") u64 event, 16 bytes booking, u32 seat, u32 version. */
+/* Payloads, little-endian: access token (label "booking") u64 event, 16 bytes booking; ticket code
+ * (label "code") u64 event, 16 bytes booking, u32 seat, u32 version. */
 #include "engine/booking/ticket_code.h"
 
 #include <qrencode.h>
 
 #define ACCESS_LEN 24
-#define CODE_LEN 32
+#define CODE_LEN   32
 
-void booking_token_seal(const struct token_keys *k, uint64_t event_id, const struct uuid *booking_id, char ret_text[TICKET_CODE_SIZE])
+void booking_token_seal(const struct token_keys *k, uint64_t event_id,
+                        const struct uuid *booking_id, char ret_text[TICKET_CODE_SIZE])
 {
     uint8_t payload[ACCESS_LEN];
 
@@ -15,7 +17,8 @@ void booking_token_seal(const struct token_keys *k, uint64_t event_id, const str
     token_seal(k, "booking", payload, sizeof(payload), ret_text);
 }
 
-enum status booking_token_open(const struct token_keys *k, struct slice text, uint64_t *ret_event_id, struct uuid *ret_booking_id)
+enum status booking_token_open(const struct token_keys *k, struct slice text,
+                               uint64_t *ret_event_id, struct uuid *ret_booking_id)
 {
     uint8_t payload[ACCESS_LEN];
     enum status status = token_open(k, "booking", text, payload, sizeof(payload));
@@ -27,7 +30,8 @@ enum status booking_token_open(const struct token_keys *k, struct slice text, ui
     return STATUS_OK;
 }
 
-void ticket_code_seal(const struct token_keys *k, const struct ticket_code *code, char ret_text[TICKET_CODE_SIZE])
+void ticket_code_seal(const struct token_keys *k, const struct ticket_code *code,
+                      char ret_text[TICKET_CODE_SIZE])
 {
     uint8_t payload[CODE_LEN];
 
@@ -38,7 +42,8 @@ void ticket_code_seal(const struct token_keys *k, const struct ticket_code *code
     token_seal(k, "code", payload, sizeof(payload), ret_text);
 }
 
-enum status ticket_code_open(const struct token_keys *k, struct slice text, struct ticket_code *ret_code)
+enum status ticket_code_open(const struct token_keys *k, struct slice text,
+                             struct ticket_code *ret_code)
 {
     uint8_t payload[CODE_LEN];
     enum status status = token_open(k, "code", text, payload, sizeof(payload));
@@ -76,8 +81,11 @@ enum status ticket_code_svg(struct slice code, struct buf *b)
     if (!qr)
         return STATUS_INVALID;
     size = qr->width + 8;
-    buf_printf(b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" shape-rendering=\"crispEdges\"><rect width=\"%d\" height=\"%d\" fill=\"#fff\"/><path d=\"",
-               size, size, size, size);
+    buf_printf(
+        b,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
+        "shape-rendering=\"crispEdges\"><rect width=\"%d\" height=\"%d\" fill=\"#fff\"/><path d=\"",
+        size, size, size, size);
     draw(qr, b);
     buf_append_str(b, "\"/></svg>\n");
     QRcode_free(qr);

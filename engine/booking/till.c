@@ -15,7 +15,8 @@ static const struct route routes[] = {
     {HTTP_POST_, "/v1/payments/webhooks/{provider}", webhook_post, 0, WEBHOOK_BODY_MAX},
 };
 
-static void add_provider(struct till *t, size_t slot, const struct payment_ops *ops, const char *url, const char *api_key, const char *webhook_secret,
+static void add_provider(struct till *t, size_t slot, const struct payment_ops *ops,
+                         const char *url, const char *api_key, const char *webhook_secret,
                          int64_t timeout_ms)
 {
     t->clients[slot] = http_client_new(t->engine->loop, ops->name);
@@ -34,7 +35,8 @@ static void changed_cb(void *ctx, uint64_t event_id)
     engine_changed(ctx, event_id);
 }
 
-enum status till_load(struct till *t, const struct till_settings *settings, char *ret_why, size_t why_size)
+enum status till_load(struct till *t, const struct till_settings *settings, char *ret_why,
+                      size_t why_size)
 {
     memset(t, 0, sizeof(*t));
     if (!settings->ticket_keys) {
@@ -44,7 +46,8 @@ enum status till_load(struct till *t, const struct till_settings *settings, char
     return token_keys_load(&t->keys, settings->ticket_keys, ret_why, why_size);
 }
 
-void till_open(struct till *t, struct engine *e, const struct till_settings *settings, size_t requests)
+void till_open(struct till *t, struct engine *e, const struct till_settings *settings,
+               size_t requests)
 {
     t->engine = e;
     t->commit = commit_new(e->loop, e->db, (size_t)settings->commit_batches);
@@ -59,9 +62,11 @@ void till_open(struct till *t, struct engine *e, const struct till_settings *set
         .ctx = e,
     };
     if (settings->payment_url)
-        add_provider(t, 0, &payment_sim, settings->payment_url, NULL, settings->payment_secret, settings->payment_timeout_ms);
+        add_provider(t, 0, &payment_sim, settings->payment_url, NULL, settings->payment_secret,
+                     settings->payment_timeout_ms);
     if (settings->stripe_key)
-        add_provider(t, 1, &payment_stripe, settings->stripe_url, settings->stripe_key, settings->stripe_webhook_secret, settings->payment_timeout_ms);
+        add_provider(t, 1, &payment_stripe, settings->stripe_url, settings->stripe_key,
+                     settings->stripe_webhook_secret, settings->payment_timeout_ms);
     purchases_init(&t->purchases, 2 * requests);
     refunds_init(&t->refunds, &t->purchases, requests);
     booking_exchanges_init(t, requests);

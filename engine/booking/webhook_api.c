@@ -2,8 +2,9 @@
 
 #include <stdio.h>
 
-/* POST /v1/payments/webhooks/{provider}: signature over the raw body, then durable, then 200, then the purchase it names is looked after. The news itself is believed by
- * nobody: whoever looks after the purchase asks the provider. So it may come twice, late, in any order, or not at all. */
+/* POST /v1/payments/webhooks/{provider}: signature over the raw body, then durable, then 200, then
+ * the purchase it names is looked after. The news itself is believed by nobody: whoever looks after
+ * the purchase asks the provider. So it may come twice, late, in any order, or not at all. */
 
 static const struct db_statement receive_statement = {
     .name = "webhook_receive",
@@ -17,7 +18,8 @@ struct webhook_exchange {
     struct http_request *req;
 };
 
-static void received_cb(struct db_request *request, enum status status, const struct db_result *result)
+static void received_cb(struct db_request *request, enum status status,
+                        const struct db_result *result)
 {
     struct webhook_exchange *x = container_of(request, struct webhook_exchange, request);
 
@@ -34,7 +36,8 @@ static void received_cb(struct db_request *request, enum status status, const st
     mem_free(x);
 }
 
-static void store(struct till *t, struct http_request *req, const struct payment_provider *p, const struct payment_webhook *hook)
+static void store(struct till *t, struct http_request *req, const struct payment_provider *p,
+                  const struct payment_webhook *hook)
 {
     struct webhook_exchange *x = mem_alloc(sizeof(*x));
     char event[24], booking[UUID_TEXT_SIZE];
@@ -46,8 +49,11 @@ static void store(struct till *t, struct http_request *req, const struct payment
     x->req = req;
     x->request.cb = received_cb;
     const struct slice params[] = {
-        slice_str(p->ops->name), slice_str(hook->id), req->body,
-        hook->event_id ? slice_str(event) : SLICE_NONE, hook->event_id ? slice_str(booking) : SLICE_NONE,
+        slice_str(p->ops->name),
+        slice_str(hook->id),
+        req->body,
+        hook->event_id ? slice_str(event) : SLICE_NONE,
+        hook->event_id ? slice_str(booking) : SLICE_NONE,
     };
     status = db_query(t->engine->db, &x->request, &receive_statement, params, LEDGER_DEADLINE_MS);
     if (status)
@@ -66,7 +72,9 @@ void webhook_post(struct http_request *req, void *till)
         return;
     }
     signature = http_header_get(req, p->ops->signature_header);
-    if (!signature.at || !payment_signature_ok(p->webhook_secret, signature, req->body, loop_wall_ms(t->engine->loop) / 1000, PAYMENT_WEBHOOK_TOLERANCE_S)) {
+    if (!signature.at ||
+        !payment_signature_ok(p->webhook_secret, signature, req->body,
+                              loop_wall_ms(t->engine->loop) / 1000, PAYMENT_WEBHOOK_TOLERANCE_S)) {
         t->purchases.metrics.webhooks_refused_total++;
         http_reply_problem(req, PROBLEM_SIGNATURE_INVALID, NULL);
         return;

@@ -34,7 +34,9 @@ static void bought(struct commit_item *item, enum status status)
 
 static struct db *connect_db(void)
 {
-    struct db *d = db_pq_new(&loop, &(struct db_pq_options){.conninfo = postgres->address, .connections = 4, .application = "test"});
+    struct db *d = db_pq_new(&loop, &(struct db_pq_options){.conninfo = postgres->address,
+                                                            .connections = 4,
+                                                            .application = "test"});
 
     LOOP_UNTIL(&loop, db_ready(d, NULL), 10000);
     return d;
@@ -87,12 +89,23 @@ Test(commit, sells_seats_with_their_booking_tickets_and_news)
     sale_row(&b.row, 2, 3);
     buy(&b);
     cr_assert(!b.item.known && b.item.state == BOOKING_CONFIRMED && b.item.outcome == OUTCOME_SOLD);
-    cr_assert_str_eq(b.labels, "A-1-3\x1f" "A-1-4\x1f" "A-1-5");
-    cr_assert_eq(sale_count(postgres, "SELECT count(*) FROM event_seat WHERE status = 2 AND version = 1 AND fence = 100"), 3);
-    cr_assert_eq(sale_count(postgres, "SELECT count(*) FROM ticket WHERE live AND price = 5000"), 3);
-    cr_assert_eq(sale_count(postgres, "SELECT count(*) FROM booking WHERE state = 'confirmed' AND step = 'done' AND lease_until IS NULL"), 1);
-    cr_assert_eq(sale_count(postgres, "SELECT count(*) FROM outbox WHERE type = 'booking.confirmed' AND seats = '{2,3,4}' AND versions = '{0,0,0}' "
-                                      "AND (payload::json->>'name') = 'A \"Fan\" {1,2}, \\o/'"),
+    cr_assert_str_eq(b.labels, "A-1-3\x1f"
+                               "A-1-4\x1f"
+                               "A-1-5");
+    cr_assert_eq(
+        sale_count(
+            postgres,
+            "SELECT count(*) FROM event_seat WHERE status = 2 AND version = 1 AND fence = 100"),
+        3);
+    cr_assert_eq(sale_count(postgres, "SELECT count(*) FROM ticket WHERE live AND price = 5000"),
+                 3);
+    cr_assert_eq(sale_count(postgres, "SELECT count(*) FROM booking WHERE state = 'confirmed' AND "
+                                      "step = 'done' AND lease_until IS NULL"),
+                 1);
+    cr_assert_eq(sale_count(postgres,
+                            "SELECT count(*) FROM outbox WHERE type = 'booking.confirmed' AND "
+                            "seats = '{2,3,4}' AND versions = '{0,0,0}' "
+                            "AND (payload::json->>'name') = 'A \"Fan\" {1,2}, \\o/'"),
                  1);
     purchase_row_free(&b.row);
     teardown();
@@ -101,7 +114,8 @@ Test(commit, sells_seats_with_their_booking_tickets_and_news)
 /* Every refusal leaves its record, and nothing else. */
 static void refused(struct buyer *b, enum booking_outcome outcome, enum booking_state state)
 {
-    long sold = sale_count(postgres, "SELECT count(*) FROM ticket"), news = sale_count(postgres, "SELECT count(*) FROM outbox");
+    long sold = sale_count(postgres, "SELECT count(*) FROM ticket"),
+         news = sale_count(postgres, "SELECT count(*) FROM outbox");
 
     buy(b);
     cr_assert(!b->item.known && b->item.outcome == outcome && b->item.state == state);
@@ -117,7 +131,8 @@ Test(commit, each_guard_refuses_and_the_refusal_is_on_record)
     struct buyer b;
 
     setup(10);
-    server_sql(postgres, "UPDATE event_seat SET status = 3 WHERE seat = 0; UPDATE event_seat SET version = 7 WHERE seat = 1;"
+    server_sql(postgres, "UPDATE event_seat SET status = 3 WHERE seat = 0; UPDATE event_seat SET "
+                         "version = 7 WHERE seat = 1;"
                          "UPDATE event_seat SET fence = 100 WHERE seat = 2");
     sale_row(&b.row, 0, 1); /* blocked */
     refused(&b, OUTCOME_SEAT_TAKEN, BOOKING_LOST);
@@ -212,17 +227,19 @@ Test(commit, double_submit_with_one_key_through_two_engines_is_one_booking)
     teardown();
 }
 
-/* Each guard taken out of a copy of the function, the others in: a seat that is sold already must not be sold again, whatever the buyer claims to have held. */
+/* Each guard taken out of a copy of the function, the others in: a seat that is sold already must
+ * not be sold again, whatever the buyer claims to have held. */
 static void without(const char *guard, const char *in_found, const char *in_update)
 {
     char sql[1500];
     struct buyer b;
 
-    snprintf(sql, sizeof(sql),
-             "DO $do$ DECLARE body text := pg_get_functiondef('booking_commit'::regproc); changed text;"
-             "BEGIN changed := replace(replace(body, $a$%s$a$, 'true'), $b$%s$b$, 'true');"
-             "IF changed = body THEN RAISE EXCEPTION 'no such guard'; END IF; EXECUTE changed; END $do$",
-             in_found, in_update);
+    snprintf(
+        sql, sizeof(sql),
+        "DO $do$ DECLARE body text := pg_get_functiondef('booking_commit'::regproc); changed text;"
+        "BEGIN changed := replace(replace(body, $a$%s$a$, 'true'), $b$%s$b$, 'true');"
+        "IF changed = body THEN RAISE EXCEPTION 'no such guard'; END IF; EXECUTE changed; END $do$",
+        in_found, in_update);
     server_sql(postgres, sql);
     sale_row(&b.row, 0, 1);
     b.row.fence = 99; /* older than the buyer's who has it */
@@ -245,7 +262,8 @@ Test(commit, any_one_guard_removed_the_others_still_hold)
     sale_row(&first.row, 0, 1);
     buy(&first);
     cr_assert_eq(first.item.outcome, OUTCOME_SOLD);
-    snprintf(original, sizeof(original), "%s", server_sql(postgres, "SELECT pg_get_functiondef('booking_commit'::regproc)"));
+    snprintf(original, sizeof(original), "%s",
+             server_sql(postgres, "SELECT pg_get_functiondef('booking_commit'::regproc)"));
     for (size_t i = 0; i < array_len(guards); i++) {
         without(guards[i][0], guards[i][1], guards[i][2]);
         server_sql(postgres, original);
@@ -254,9 +272,11 @@ Test(commit, any_one_guard_removed_the_others_still_hold)
     for (size_t i = 0; i < array_len(guards) - 1; i++) {
         char sql[1000];
 
-        snprintf(sql, sizeof(sql),
-                 "DO $do$ BEGIN EXECUTE replace(replace(pg_get_functiondef('booking_commit'::regproc), $a$%s$a$, 'true'), $b$%s$b$, 'true'); END $do$",
-                 guards[i][1], guards[i][2]);
+        snprintf(
+            sql, sizeof(sql),
+            "DO $do$ BEGIN EXECUTE replace(replace(pg_get_functiondef('booking_commit'::regproc), "
+            "$a$%s$a$, 'true'), $b$%s$b$, 'true'); END $do$",
+            guards[i][1], guards[i][2]);
         server_sql(postgres, sql);
     }
     without("status, version, fence", guards[2][1], guards[2][2]);

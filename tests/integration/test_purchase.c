@@ -63,8 +63,10 @@ Test(purchase, is_confirmed_and_charged_once)
     rig_settle(&rig, &servers);
     charge = rig_charge(&rig, &a.booking_id);
     cr_assert(charge.outcome == PAYMENT_CAPTURED && charge.captured == 2 * SALE_PRICE);
-    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE step = 'done' AND state = 'confirmed'"), 1);
-    cr_assert_eq(rows("SELECT count(*) FROM payment WHERE state = 'captured' AND captured = amount"), 1);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE step = 'done' AND state = 'confirmed'"),
+                 1);
+    cr_assert_eq(
+        rows("SELECT count(*) FROM payment WHERE state = 'captured' AND captured = amount"), 1);
     teardown();
 }
 
@@ -76,7 +78,8 @@ Test(purchase, a_declined_payment_does_not_lock_the_buyer_out)
     setup();
     rig_hold(&rig, 0, 2, &hold);
     rig_buy_wait(&rig, &hold, "tok_declined", NULL, &a);
-    cr_assert(a.status == STATUS_OK && a.state == BOOKING_DECLINED && a.outcome == OUTCOME_DECLINED);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_DECLINED &&
+              a.outcome == OUTCOME_DECLINED);
     rig_buy_wait(&rig, &hold, "tok_visa", NULL, &a); /* a new key, the same hold */
     cr_assert(a.status == STATUS_OK && a.state == BOOKING_CONFIRMED);
     teardown();
@@ -128,7 +131,9 @@ Test(purchase, a_hold_that_ends_while_the_card_is_pending_does_not_complete)
     rig_buy_wait(&rig, &hold, "tok_webhook_late", NULL, &a);
     cr_assert(a.status == STATUS_OK && a.state == BOOKING_PENDING);
     rig_settle(&rig, &servers);
-    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'expired' AND outcome = 'hold_expired'"), 1);
+    cr_assert_eq(
+        rows("SELECT count(*) FROM booking WHERE state = 'expired' AND outcome = 'hold_expired'"),
+        1);
     cr_assert_eq(rig_charge(&rig, &a.booking_id).outcome, PAYMENT_VOIDED);
     teardown();
 }
@@ -146,7 +151,9 @@ Test(purchase, double_click_with_two_keys_on_one_hold_is_one_sale_and_one_charge
     rig_buy(&rig, &hold, "tok_visa", NULL, &b);
     LOOP_UNTIL(&rig.loop, a.calls == 1 && b.calls == 1, 10000);
     cr_assert(a.status == STATUS_OK && b.status == STATUS_OK);
-    cr_assert_eq((a.state == BOOKING_CONFIRMED) + (b.state == BOOKING_CONFIRMED && b.verdict == LEDGER_BEGUN), 1);
+    cr_assert_eq((a.state == BOOKING_CONFIRMED) +
+                     (b.state == BOOKING_CONFIRMED && b.verdict == LEDGER_BEGUN),
+                 1);
     cr_assert_eq((a.verdict == LEDGER_BUSY) + (b.verdict == LEDGER_BUSY), 1);
     rig_settle(&rig, &servers);
     cr_assert_eq(rows("SELECT count(*) FROM payment"), 1);
@@ -160,7 +167,9 @@ static void steal_at(void *ctx, const char *step)
 {
     (void)ctx;
     if (strcmp(step, "commit") == 0)
-        server_sql(servers.postgres, "UPDATE event_seat SET version = version + 1, fence = 9007199254740991 WHERE seat = 1");
+        server_sql(
+            servers.postgres,
+            "UPDATE event_seat SET version = version + 1, fence = 9007199254740991 WHERE seat = 1");
 }
 
 Test(purchase, commit_loses_so_the_authorisation_is_voided)
@@ -187,11 +196,13 @@ static void watch(void *ctx, const char *step)
     if (strcmp(step, "authorize") != 0 && strcmp(step, "capture") != 0 && strcmp(step, "void") != 0)
         return;
     provider_calls++;
-    cr_assert_eq(rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rig' AND (state LIKE 'idle in transaction%' OR xact_start IS NOT NULL)"), 0,
-                 "%s: the provider is called inside a transaction", step);
+    cr_assert_eq(rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rig' AND "
+                      "(state LIKE 'idle in transaction%' OR xact_start IS NOT NULL)"),
+                 0, "%s: the provider is called inside a transaction", step);
     if (strcmp(step, "capture") == 0)
-        cr_assert_eq(rows("SELECT count(*) FROM booking b JOIN payment p USING (event_id, booking_id) WHERE b.state = 'confirmed' AND p.state = 'capturing'"), 1,
-                     "captured before the commit");
+        cr_assert_eq(rows("SELECT count(*) FROM booking b JOIN payment p USING (event_id, "
+                          "booking_id) WHERE b.state = 'confirmed' AND p.state = 'capturing'"),
+                     1, "captured before the commit");
 }
 
 Test(purchase, no_row_is_locked_while_the_provider_is_called_and_no_capture_is_before_the_commit)
@@ -218,7 +229,8 @@ static void crash(void *ctx, const char *step)
 }
 
 /* An engine that is killed at a step of a purchase. Returns whether it was. */
-static bool killed_engine(const char *step, uint32_t seat, const char *token, const struct uuid *idem, int64_t hold_ms)
+static bool killed_engine(const char *step, uint32_t seat, const char *token,
+                          const struct uuid *idem, int64_t hold_ms)
 {
     pid_t child = fork();
     int code;
@@ -245,23 +257,40 @@ static const struct {
     const char *step, *token;
     int64_t hold_ms; /* 0: long enough */
 } crashes[] = {
-    {"begin", "tok_visa", 0},           {"authorize", "tok_visa", 0},        {"authorized", "tok_visa", 0},      {"commit", "tok_visa", 0},
-    {"sold", "tok_visa", 0},            {"capture", "tok_visa", 0},          {"captured", "tok_visa", 0},        {"end", "tok_visa", 0},
-    {"declined", "tok_declined", 0},    {"release", "tok_declined", 0},      {"look_up", "tok_timeout", 0},      {"authorized", "tok_timeout", 0},
-    {"pend", "tok_webhook_lost", 0},    {"look_up", "tok_webhook_lost", 0},  {"commit", "tok_webhook_lost", 0},  {"captured", "tok_capture_timeout", 0},
-    {"expire", "tok_webhook_late", 300}, {"find_charge", "tok_webhook_late", 300}, {"void", "tok_webhook_late", 300}, {"voided", "tok_webhook_late", 300},
+    {"begin", "tok_visa", 0},
+    {"authorize", "tok_visa", 0},
+    {"authorized", "tok_visa", 0},
+    {"commit", "tok_visa", 0},
+    {"sold", "tok_visa", 0},
+    {"capture", "tok_visa", 0},
+    {"captured", "tok_visa", 0},
+    {"end", "tok_visa", 0},
+    {"declined", "tok_declined", 0},
+    {"release", "tok_declined", 0},
+    {"look_up", "tok_timeout", 0},
+    {"authorized", "tok_timeout", 0},
+    {"pend", "tok_webhook_lost", 0},
+    {"look_up", "tok_webhook_lost", 0},
+    {"commit", "tok_webhook_lost", 0},
+    {"captured", "tok_capture_timeout", 0},
+    {"expire", "tok_webhook_late", 300},
+    {"find_charge", "tok_webhook_late", 300},
+    {"void", "tok_webhook_late", 300},
+    {"voided", "tok_webhook_late", 300},
 };
 
 Test(purchase, kill_9_at_every_step_ends_sold_once_and_charged_once_or_free_and_not_charged)
 {
     rig_servers_start(&servers, 100);
     for (uint32_t i = 0; i < array_len(crashes); i++) {
-        cr_assert(killed_engine(crashes[i].step, 2 * i, crashes[i].token, NULL, crashes[i].hold_ms), "%s was not reached with %s", crashes[i].step, crashes[i].token);
+        cr_assert(killed_engine(crashes[i].step, 2 * i, crashes[i].token, NULL, crashes[i].hold_ms),
+                  "%s was not reached with %s", crashes[i].step, crashes[i].token);
     }
     rig_open(&rig, &servers);
     rig_settle(&rig, &servers); /* another engine completes them all */
     rig_audit(&rig, &servers);
-    cr_assert_eq(rows("SELECT count(*) FROM booking"), array_len(crashes) - 1, "all but the one that had not begun");
+    cr_assert_eq(rows("SELECT count(*) FROM booking"), array_len(crashes) - 1,
+                 "all but the one that had not begun");
     cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed'"), 13);
     cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'declined'"), 2);
     cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'expired'"), 4);
@@ -285,7 +314,8 @@ Test(purchase, kill_9_at_any_moment_ends_sold_once_and_charged_once_or_free_and_
             rig_open(&doomed, &servers);
             rig_hold(&doomed, 2 * i, 2, &hold);
             rig_buy(&doomed, &hold, "tok_visa", NULL, &a);
-            ualarm(1 + i * 1500, 0); /* us; SIGALRM's default is the end of the process, at once and without a word */
+            ualarm(1 + i * 1500, 0); /* us; SIGALRM's default is the end of the process, at once and
+                                        without a word */
             rig_settle(&doomed, &servers);
             _exit(0);
         }
@@ -310,9 +340,12 @@ Test(purchase, the_key_of_a_worker_that_died_is_taken_over_by_whoever_asks_again
     rig_buy_wait(&rig, &hold, "tok_visa", &idem, &a);
     if (a.verdict == LEDGER_KNOWN) /* the lease still runs: in flight */
         cr_assert_eq(a.state, BOOKING_PENDING);
-    LOOP_UNTIL(&rig.loop, rows("SELECT count(*) FROM booking WHERE lease_until <= clock_timestamp()") == 1, 5000);
+    LOOP_UNTIL(&rig.loop,
+               rows("SELECT count(*) FROM booking WHERE lease_until <= clock_timestamp()") == 1,
+               5000);
     rig_buy_wait(&rig, &hold, "tok_visa", &idem, &a);
-    cr_assert(a.status == STATUS_OK && a.verdict == LEDGER_TAKEN_OVER && a.state == BOOKING_CONFIRMED);
+    cr_assert(a.status == STATUS_OK && a.verdict == LEDGER_TAKEN_OVER &&
+              a.state == BOOKING_CONFIRMED);
     cr_assert_eq(rows("SELECT count(*) FROM booking"), 1);
     teardown();
 }
@@ -324,7 +357,8 @@ static void pay_late(void)
 {
     rig_servers_start(&servers, 100);
     cr_assert(killed_engine("commit", 0, "tok_visa", NULL, 1000));
-    until_one("SELECT count(*) FROM booking WHERE state = 'authorized' AND hold_expires < clock_timestamp() - interval '2500 ms'");
+    until_one("SELECT count(*) FROM booking WHERE state = 'authorized' AND hold_expires < "
+              "clock_timestamp() - interval '2500 ms'");
 }
 
 Test(purchase, a_late_payment_takes_the_same_seats_again_when_they_are_free)
@@ -332,7 +366,9 @@ Test(purchase, a_late_payment_takes_the_same_seats_again_when_they_are_free)
     pay_late();
     rig_open(&rig, &servers);
     rig_settle(&rig, &servers);
-    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed' AND confirmed_at < hold_expires"), 1, "never a sale on an expired hold");
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed' AND confirmed_at < "
+                      "hold_expires"),
+                 1, "never a sale on an expired hold");
     teardown();
 }
 
@@ -344,7 +380,9 @@ Test(purchase, a_late_payment_whose_seats_somebody_else_holds_is_given_back)
     rig_open(&rig, &servers);
     rig_hold(&rig, 1, 1, &hold);
     rig_settle(&rig, &servers);
-    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'expired' AND outcome = 'hold_expired'"), 1);
+    cr_assert_eq(
+        rows("SELECT count(*) FROM booking WHERE state = 'expired' AND outcome = 'hold_expired'"),
+        1);
     cr_assert_eq(rows("SELECT count(*) FROM payment WHERE state = 'voided'"), 1);
     teardown();
 }
@@ -376,11 +414,17 @@ static void refund_cb_(struct refund *r, enum status status)
     refunded++;
 }
 
-static void give_back(const struct uuid *booking, const struct uuid *idem, size_t count, uint32_t seat)
+static void give_back(const struct uuid *booking, const struct uuid *idem, size_t count,
+                      uint32_t seat)
 {
     struct refund *r = refund_take(&rig.refunds);
 
-    r->row = (struct refund_row){.event_id = SALE_EVENT, .booking_id = *booking, .refund_id = uuid_v4_secret(), .idem = *idem, .seat_count = count, .seats = {seat}};
+    r->row = (struct refund_row){.event_id = SALE_EVENT,
+                                 .booking_id = *booking,
+                                 .refund_id = uuid_v4_secret(),
+                                 .idem = *idem,
+                                 .seat_count = count,
+                                 .seats = {seat}};
     r->decided = refund_cb_;
     refunded = 0;
     refund_begin(r);
@@ -423,13 +467,21 @@ Test(purchase, the_reconciler_tells_what_the_provider_has_otherwise_and_frees_a_
     one(2, "tok_visa", &wrong);
     rig_settle(&rig, &servers);
     cr_assert(killed_engine("commit", 4, "tok_visa", NULL, 0)); /* authorised there ... */
-    server_sql(servers.postgres, "UPDATE payment SET state = 'voided' WHERE state = 'authorized';" /* ... and forgotten here */
-                                 "UPDATE booking SET state = 'expired', lease_until = NULL WHERE state = 'authorized'");
-    cr_assert(uuid_parse(slice_str(server_sql(servers.postgres, "SELECT booking_id FROM booking WHERE state = 'expired'")), &blocked.booking_id));
+    server_sql(
+        servers.postgres,
+        "UPDATE payment SET state = 'voided' WHERE state = 'authorized';" /* ... and forgotten here
+                                                                           */
+        "UPDATE booking SET state = 'expired', lease_until = NULL WHERE state = 'authorized'");
+    cr_assert(
+        uuid_parse(slice_str(server_sql(servers.postgres,
+                                        "SELECT booking_id FROM booking WHERE state = 'expired'")),
+                   &blocked.booking_id));
     cr_assert_eq(rig_charge(&rig, &blocked.booking_id).outcome, PAYMENT_AUTHORIZED);
-    server_sql(servers.postgres, "UPDATE payment SET captured = captured - 1 WHERE booking_id = (SELECT booking_id FROM ticket WHERE seat = 2)");
+    server_sql(servers.postgres, "UPDATE payment SET captured = captured - 1 WHERE booking_id = "
+                                 "(SELECT booking_id FROM ticket WHERE seat = 2)");
     reconciler_init(&reconciler, &rig.purchases, 20, 0);
-    LOOP_UNTIL(&rig.loop, rows("SELECT count(*) FROM payment WHERE reconcile_due IS NULL") == 3, 10000);
+    LOOP_UNTIL(&rig.loop, rows("SELECT count(*) FROM payment WHERE reconcile_due IS NULL") == 3,
+               10000);
     cr_assert_eq(rig.purchases.metrics.reconciled_total, 2);
     cr_assert_eq(rig_charge(&rig, &blocked.booking_id).outcome, PAYMENT_VOIDED);
     reconciler_close(&reconciler);

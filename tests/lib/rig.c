@@ -24,7 +24,8 @@ void rig_paysim_start(struct rig_servers *s)
     s->paysim = fork();
     if (s->paysim == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl(PAYSIM, PAYSIM, "--port", port, "--journal", journal, "--slow-ms", "200", "--late-ms", "700", "--hang-ms", "900", "--log-level", "error", NULL);
+        execl(PAYSIM, PAYSIM, "--port", port, "--journal", journal, "--slow-ms", "200", "--late-ms",
+              "700", "--hang-ms", "900", "--log-level", "error", NULL);
         _exit(127);
     }
     cr_assert(port_wait(s->port, 10000), "the payment simulator does not start");
@@ -62,13 +63,23 @@ void rig_open(struct rig *r, const struct rig_servers *s)
     memset(r, 0, sizeof(*r));
     loop_init(&r->loop, &clock_system);
     r->kv = kv_redis_new(&r->loop, &(struct kv_redis_options){.address = s->redis->address});
-    r->db = db_pq_new(&r->loop, &(struct db_pq_options){.conninfo = s->postgres->address, .connections = 2, .application = "rig"});
+    r->db = db_pq_new(&r->loop, &(struct db_pq_options){.conninfo = s->postgres->address,
+                                                        .connections = 2,
+                                                        .application = "rig"});
     r->seats = seat_store_new(&r->loop, r->kv, r->db);
     r->commit = commit_new(&r->loop, r->db, 2);
     r->client = http_client_new(&r->loop, "sim");
-    r->purchases = (struct purchases){.loop = &r->loop, .db = r->db, .seats = r->seats, .commit = r->commit, .lease_ms = 400, .poll_ms = 100};
-    r->purchases.providers[0] = (struct payment_provider){
-        .ops = &payment_sim, .url = s->payment_url, .webhook_secret = "secret", .deadline_ms = 300, .client = r->client};
+    r->purchases = (struct purchases){.loop = &r->loop,
+                                      .db = r->db,
+                                      .seats = r->seats,
+                                      .commit = r->commit,
+                                      .lease_ms = 400,
+                                      .poll_ms = 100};
+    r->purchases.providers[0] = (struct payment_provider){.ops = &payment_sim,
+                                                          .url = s->payment_url,
+                                                          .webhook_secret = "secret",
+                                                          .deadline_ms = 300,
+                                                          .client = r->client};
     purchases_init(&r->purchases, 64);
     refunds_init(&r->refunds, &r->purchases, 64);
     LOOP_UNTIL(&r->loop, db_ready(r->db, NULL) && kv_ready(r->kv, NULL), 10000);
@@ -109,7 +120,10 @@ static void hold_cb(struct hold_call *call, enum status status)
 
 void rig_hold(struct rig *r, uint32_t first, size_t count, struct hold *ret_hold)
 {
-    const struct hold_terms terms = {.ttl_ms = r->hold_ms ? r->hold_ms : 60000, .cap_ms = 120000, .max_seats = 100, .max_holds = 100};
+    const struct hold_terms terms = {.ttl_ms = r->hold_ms ? r->hold_ms : 60000,
+                                     .cap_ms = 120000,
+                                     .max_seats = 100,
+                                     .max_holds = 100};
     struct waiting_hold w = {.call.cb = hold_cb};
 
     hold_id_make(SALE_EVENT, w.call.hold.id);
@@ -135,7 +149,8 @@ static void decided_cb(struct purchase *p, enum status status)
     a->booking_id = purchase_row(p)->booking_id;
 }
 
-void rig_buy(struct rig *r, const struct hold *hold, const char *token, const struct uuid *idem, struct rig_answer *answer)
+void rig_buy(struct rig *r, const struct hold *hold, const char *token, const struct uuid *idem,
+             struct rig_answer *answer)
 {
     struct purchase *p = purchase_take(&r->purchases);
     struct purchase_row *row = purchase_row(p);
@@ -162,7 +177,8 @@ void rig_buy(struct rig *r, const struct hold *hold, const char *token, const st
     purchase_begin(p);
 }
 
-void rig_buy_wait(struct rig *r, const struct hold *hold, const char *token, const struct uuid *idem, struct rig_answer *answer)
+void rig_buy_wait(struct rig *r, const struct hold *hold, const char *token,
+                  const struct uuid *idem, struct rig_answer *answer)
 {
     rig_buy(r, hold, token, idem, answer);
     LOOP_UNTIL(&r->loop, answer->calls == 1, 10000);
@@ -170,8 +186,11 @@ void rig_buy_wait(struct rig *r, const struct hold *hold, const char *token, con
 
 static bool settled(const struct rig *r, const struct rig_servers *s)
 {
-    return r->purchases.metrics.purchases_in_flight == 0 && sale_count(s->postgres, "SELECT count(*) FROM booking WHERE lease_until IS NOT NULL") == 0 &&
-           sale_count(s->postgres, "SELECT count(*) FROM refund WHERE lease_until IS NOT NULL") == 0;
+    return r->purchases.metrics.purchases_in_flight == 0 &&
+           sale_count(s->postgres, "SELECT count(*) FROM booking WHERE lease_until IS NOT NULL") ==
+               0 &&
+           sale_count(s->postgres, "SELECT count(*) FROM refund WHERE lease_until IS NOT NULL") ==
+               0;
 }
 
 void rig_settle(struct rig *r, const struct rig_servers *s)
@@ -211,23 +230,26 @@ struct payment_call rig_charge(struct rig *r, const struct uuid *booking_id)
 
 static void audit_booking(struct rig *r, struct slice line)
 {
-    struct slice id = slice_cut(&line, ' '), state = slice_cut(&line, ' '), worth = slice_cut(&line, ' ');
+    struct slice id = slice_cut(&line, ' '), state = slice_cut(&line, ' '),
+                 worth = slice_cut(&line, ' ');
     struct uuid booking;
     int64_t price;
     struct payment_call charge;
 
     cr_assert(uuid_parse(id, &booking) && slice_to_i64(worth, &price));
     charge = rig_charge(r, &booking);
-    cr_assert_eq(charge.captured - charge.refunded, price, "%.*s: sold for %ld, charged %ld", SLICE_ARG(state), (long)price,
-                 (long)(charge.captured - charge.refunded));
-    cr_assert(charge.outcome != PAYMENT_AUTHORIZED && charge.outcome != PAYMENT_PENDING, "%.*s: the card is still blocked", SLICE_ARG(state));
+    cr_assert_eq(charge.captured - charge.refunded, price, "%.*s: sold for %ld, charged %ld",
+                 SLICE_ARG(state), (long)price, (long)(charge.captured - charge.refunded));
+    cr_assert(charge.outcome != PAYMENT_AUTHORIZED && charge.outcome != PAYMENT_PENDING,
+              "%.*s: the card is still blocked", SLICE_ARG(state));
 }
 
 void rig_audit(struct rig *r, const struct rig_servers *s)
 {
-    char *text = mem_strdup(server_sql(s->postgres,
-                                       "SELECT coalesce(string_agg(b.booking_id || ' ' || b.state || ' ' || (SELECT coalesce(sum(price), 0) FROM ticket t WHERE t.booking_id = "
-                                       "b.booking_id AND t.live), ','), '') FROM booking b"));
+    char *text = mem_strdup(server_sql(
+        s->postgres, "SELECT coalesce(string_agg(b.booking_id || ' ' || b.state || ' ' || (SELECT "
+                     "coalesce(sum(price), 0) FROM ticket t WHERE t.booking_id = "
+                     "b.booking_id AND t.live), ','), '') FROM booking b"));
     struct slice rest = slice_str(text);
 
     sale_audit(s->postgres);

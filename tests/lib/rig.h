@@ -1,5 +1,6 @@
-/* The money side of an engine in a test's process: PostgreSQL, Redis and the payment simulator as processes, everything else on the test's loop. A rig may be opened in a child that is to
- * be killed, and again in the parent, which then is the engine that comes after. */
+/* The money side of an engine in a test's process: PostgreSQL, Redis and the payment simulator as
+ * processes, everything else on the test's loop. A rig may be opened in a child that is to be
+ * killed, and again in the parent, which then is the engine that comes after. */
 #ifndef HOLDFAST_TESTS_RIG_H
 #define HOLDFAST_TESTS_RIG_H
 
@@ -47,17 +48,21 @@ struct rig_answer {
     struct uuid booking_id;
 };
 
-/* Holds the seats, starts to pay, claims: as POST /v1/bookings does. idem NULL: a key of its own. Returns with the purchase on its way; `hold` (may be NULL) keeps the hold. */
+/* Holds the seats, starts to pay, claims: as POST /v1/bookings does. idem NULL: a key of its own.
+ * Returns with the purchase on its way; `hold` (may be NULL) keeps the hold. */
 void rig_hold(struct rig *r, uint32_t first, size_t count, struct hold *ret_hold);
-void rig_buy(struct rig *r, const struct hold *hold, const char *token, const struct uuid *idem, struct rig_answer *answer);
+void rig_buy(struct rig *r, const struct hold *hold, const char *token, const struct uuid *idem,
+             struct rig_answer *answer);
 /* The same, turning the loop until it is answered. */
-void rig_buy_wait(struct rig *r, const struct hold *hold, const char *token, const struct uuid *idem, struct rig_answer *answer);
+void rig_buy_wait(struct rig *r, const struct hold *hold, const char *token,
+                  const struct uuid *idem, struct rig_answer *answer);
 /* Until no purchase and no refund waits for anybody. */
 void rig_settle(struct rig *r, const struct rig_servers *s);
 
 /* How the provider has it: UNKNOWN without a charge. */
 struct payment_call rig_charge(struct rig *r, const struct uuid *booking_id);
-/* Promise I5 and "sold once and charged once, or free and not charged" for every booking. Aborts when broken. */
+/* Promise I5 and "sold once and charged once, or free and not charged" for every booking. Aborts
+ * when broken. */
 void rig_audit(struct rig *r, const struct rig_servers *s);
 
 #endif

@@ -1,5 +1,7 @@
-/* How many durable bookings a second the commit alone makes, without HTTP: commit_rate CONNINFO BOOKINGS IN_FLIGHT BATCHES. The event must have seats 0..BOOKINGS-1 free;
- * tests/perf/commit_rate.sh prepares it and runs pgbench beside. Prints `bookings_per_second=N p50_us=.. p99_us=.. cpu_us_per_booking=..`. */
+/* How many durable bookings a second the commit alone makes, without HTTP: commit_rate CONNINFO
+ * BOOKINGS IN_FLIGHT BATCHES. The event must have seats 0..BOOKINGS-1 free;
+ * tests/perf/commit_rate.sh prepares it and runs pgbench beside. Prints `bookings_per_second=N
+ * p50_us=.. p99_us=.. cpu_us_per_booking=..`. */
 #include "engine/booking/commit.h"
 #include "engine/store/db_pq.h"
 
@@ -63,7 +65,8 @@ static double cpu_us(void)
     struct rusage u;
 
     getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 int main(int argc, char **argv)
@@ -78,7 +81,9 @@ int main(int argc, char **argv)
     bookings = atol(argv[2]);
     in_flight = atol(argv[3]);
     loop_init(&loop, &clock_system);
-    db = db_pq_new(&loop, &(struct db_pq_options){.conninfo = argv[1], .connections = (size_t)atol(argv[4]), .application = "commit_rate"});
+    db = db_pq_new(&loop, &(struct db_pq_options){.conninfo = argv[1],
+                                                  .connections = (size_t)atol(argv[4]),
+                                                  .application = "commit_rate"});
     while (!db_ready(db, NULL))
         loop_turn(&loop, true);
     commit = commit_new(&loop, db, (size_t)atol(argv[4]));
@@ -94,8 +99,9 @@ int main(int argc, char **argv)
         loop_turn(&loop, true);
     seconds = (double)(loop_mono_ns(&loop) - started_ns) / 1e9;
     cpu = cpu_us() - cpu;
-    printf("bookings_per_second=%.0f sold=%ld p50_us=%llu p99_us=%llu cpu_us_per_booking=%.1f\n", (double)done / seconds, sold,
-           (unsigned long long)hist_quantile(&times, 0.5), (unsigned long long)hist_quantile(&times, 0.99), cpu / (double)done);
+    printf("bookings_per_second=%.0f sold=%ld p50_us=%llu p99_us=%llu cpu_us_per_booking=%.1f\n",
+           (double)done / seconds, sold, (unsigned long long)hist_quantile(&times, 0.5),
+           (unsigned long long)hist_quantile(&times, 0.99), cpu / (double)done);
     commit_stop(commit);
     db_close(db);
     loop_free(&loop);

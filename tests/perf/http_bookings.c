@@ -1,5 +1,7 @@
-/* Durable bookings a second through HTTP, closed loop: http_bookings URL EVENT SEATS CONNECTIONS [TOKEN]. Places holds of one seat each on seats 0..SEATS-1 first, then starts the
- * clock and books them all. TOKEN makes it an event with charge. Prints `bookings_per_second=N confirmed=N p50_us=.. p99_us=.. client_cpu_us=..`. */
+/* Durable bookings a second through HTTP, closed loop: http_bookings URL EVENT SEATS CONNECTIONS
+ * [TOKEN]. Places holds of one seat each on seats 0..SEATS-1 first, then starts the clock and books
+ * them all. TOKEN makes it an event with charge. Prints `bookings_per_second=N confirmed=N
+ * p50_us=.. p99_us=.. client_cpu_us=..`. */
 #include "bench/client.h"
 #include "engine/base/hist.h"
 
@@ -54,7 +56,8 @@ static void held_cb(struct client_request *r, int status, struct slice body)
     char total[24];
 
     done++;
-    if (status == 201 && member(body, "holdId", b->hold, sizeof(b->hold)) && member(body, "total", total, sizeof(total))) {
+    if (status == 201 && member(body, "holdId", b->hold, sizeof(b->hold)) &&
+        member(body, "total", total, sizeof(total))) {
         b->total = atoll(total);
         good++;
     }
@@ -90,8 +93,12 @@ static void book(struct buyer *b)
     char path[64], body[400];
 
     snprintf(path, sizeof(path), "/v1/bookings/%s", event);
-    snprintf(body, sizeof(body), "{\"holdId\":\"%s\",\"expectedTotal\":%lld,\"customer\":{\"email\":\"fan%ld@example.org\",\"name\":\"A Fan\"}%s%s%s}", b->hold, b->total, b->seat,
-             token ? ",\"paymentDetails\":{\"provider\":\"sim\",\"token\":\"" : "", token ? token : "", token ? "\"}" : "");
+    snprintf(body, sizeof(body),
+             "{\"holdId\":\"%s\",\"expectedTotal\":%lld,\"customer\":{\"email\":\"fan%ld@example."
+             "org\",\"name\":\"A Fan\"}%s%s%s}",
+             b->hold, b->total, b->seat,
+             token ? ",\"paymentDetails\":{\"provider\":\"sim\",\"token\":\"" : "",
+             token ? token : "", token ? "\"}" : "");
     b->sent_ns = loop_mono_ns(&loop);
     b->request = (struct client_request){.cb = booked_cb};
     client_request_begin(client, &b->request, "POST", path, NULL, b->hold, body);
@@ -117,7 +124,8 @@ static double cpu_us(void)
     struct rusage u;
 
     getrusage(RUSAGE_SELF, &u);
-    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
 
 int main(int argc, char **argv)
@@ -146,8 +154,9 @@ int main(int argc, char **argv)
     printf("holds_per_second=%.0f granted=%ld\n", (double)done / seconds, good);
     cpu = cpu_us();
     seconds = run(book, connections);
-    printf("bookings_per_second=%.0f confirmed=%ld p50_us=%llu p99_us=%llu client_cpu_us=%.1f\n", (double)done / seconds, good,
-           (unsigned long long)hist_quantile(&times, 0.5), (unsigned long long)hist_quantile(&times, 0.99), (cpu_us() - cpu) / (double)done);
+    printf("bookings_per_second=%.0f confirmed=%ld p50_us=%llu p99_us=%llu client_cpu_us=%.1f\n",
+           (double)done / seconds, good, (unsigned long long)hist_quantile(&times, 0.5),
+           (unsigned long long)hist_quantile(&times, 0.99), (cpu_us() - cpu) / (double)done);
     client_free(client);
     loop_free(&loop);
     hist_free(&times);

@@ -18,17 +18,23 @@ static enum status read_wish(const char *text, struct booking_wish *w, char *why
 }
 
 #define CUSTOMER "\"customer\":{\"email\":\"a@b.example\",\"name\":\"A\"}"
-#define PAYMENT "\"paymentDetails\":{\"provider\":\"sim\",\"token\":\"tok_visa\"}"
+#define PAYMENT  "\"paymentDetails\":{\"provider\":\"sim\",\"token\":\"tok_visa\"}"
 
 Test(booking_request, reads_a_whole_request)
 {
     struct booking_wish w;
     char why[200];
 
-    cr_assert_eq(read_wish("{\"holdId\":\"1.x\",\"expectedTotal\":100," CUSTOMER "," PAYMENT "}", &w, why), STATUS_OK);
-    cr_assert(strcmp(w.hold_id, "1.x") == 0 && w.expected_total == 100 && strcmp(w.token, "tok_visa") == 0 && w.seat_count == 0);
-    cr_assert_eq(read_wish("{\"ticketIds\":[\"9\",\"2\"],\"expectedTotal\":0," CUSTOMER "}", &w, why), STATUS_OK);
-    cr_assert(w.hold_id[0] == '\0' && w.seat_count == 2 && w.seats[0] == 2 && w.seats[1] == 9 && w.provider[0] == '\0');
+    cr_assert_eq(
+        read_wish("{\"holdId\":\"1.x\",\"expectedTotal\":100," CUSTOMER "," PAYMENT "}", &w, why),
+        STATUS_OK);
+    cr_assert(strcmp(w.hold_id, "1.x") == 0 && w.expected_total == 100 &&
+              strcmp(w.token, "tok_visa") == 0 && w.seat_count == 0);
+    cr_assert_eq(
+        read_wish("{\"ticketIds\":[\"9\",\"2\"],\"expectedTotal\":0," CUSTOMER "}", &w, why),
+        STATUS_OK);
+    cr_assert(w.hold_id[0] == '\0' && w.seat_count == 2 && w.seats[0] == 2 && w.seats[1] == 9 &&
+              w.provider[0] == '\0');
 }
 
 Test(booking_request, refuses_what_is_wrong_and_names_it)
@@ -39,10 +45,17 @@ Test(booking_request, refuses_what_is_wrong_and_names_it)
         {"{\"holdId\":\"1.x\"," CUSTOMER "}", "expectedTotal"},
         {"{\"holdId\":\"1.x\",\"expectedTotal\":-1," CUSTOMER "}", "expectedTotal"},
         {"{\"holdId\":\"1.x\",\"expectedTotal\":1}", "customer"},
-        {"{\"holdId\":\"1.x\",\"expectedTotal\":1,\"customer\":{\"email\":\"no address\",\"name\":\"A\"}}", "customer.email"},
-        {"{\"holdId\":\"1.x\",\"expectedTotal\":1,\"customer\":{\"email\":\"a@b@c\",\"name\":\"A\"}}", "customer.email"},
-        {"{\"holdId\":\"1.x\",\"expectedTotal\":1,\"customer\":{\"email\":\"a@b\"}}", "customer.name"},
-        {"{\"holdId\":\"1.x\",\"expectedTotal\":1," CUSTOMER ",\"paymentDetails\":{\"provider\":\"sim\"}}", "paymentDetails.token"},
+        {"{\"holdId\":\"1.x\",\"expectedTotal\":1,\"customer\":{\"email\":\"no "
+         "address\",\"name\":\"A\"}}",
+         "customer.email"},
+        {"{\"holdId\":\"1.x\",\"expectedTotal\":1,\"customer\":{\"email\":\"a@b@c\",\"name\":\"A\"}"
+         "}",
+         "customer.email"},
+        {"{\"holdId\":\"1.x\",\"expectedTotal\":1,\"customer\":{\"email\":\"a@b\"}}",
+         "customer.name"},
+        {"{\"holdId\":\"1.x\",\"expectedTotal\":1," CUSTOMER
+         ",\"paymentDetails\":{\"provider\":\"sim\"}}",
+         "paymentDetails.token"},
         {"{\"holdId\":\"1.x\",\"expectedTotal\":1," CUSTOMER ",\"price\":1}", "price"},
         {"{\"ticketIds\":[\"1\",\"1\"],\"expectedTotal\":1," CUSTOMER "}", "ticketIds"},
         {"{\"ticketIds\":[1],\"expectedTotal\":1," CUSTOMER "}", "ticketIds"},
@@ -73,18 +86,30 @@ static bool same(struct uuid a, struct uuid b)
 
 Test(booking_request, a_fingerprint_is_of_the_meaning)
 {
-    struct uuid a = fingerprint("{\"holdId\":\"1.x\",\"expectedTotal\":100," CUSTOMER "," PAYMENT "}", 1);
+    struct uuid a =
+        fingerprint("{\"holdId\":\"1.x\",\"expectedTotal\":100," CUSTOMER "," PAYMENT "}", 1);
 
-    cr_assert(same(a, fingerprint("{" PAYMENT ", " CUSTOMER ",\"expectedTotal\":100,  \"holdId\":\"1.x\"}", 1)));
-    cr_assert_not(same(a, fingerprint("{\"holdId\":\"1.x\",\"expectedTotal\":100," CUSTOMER "," PAYMENT "}", 2)));
-    cr_assert_not(same(a, fingerprint("{\"holdId\":\"1.x\",\"expectedTotal\":101," CUSTOMER "," PAYMENT "}", 1)));
-    cr_assert_not(same(a, fingerprint("{\"holdId\":\"1.y\",\"expectedTotal\":100," CUSTOMER "," PAYMENT "}", 1)));
-    cr_assert_not(same(a, fingerprint("{\"holdId\":\"1.x\",\"expectedTotal\":100," CUSTOMER ",\"paymentDetails\":{\"provider\":\"sim\",\"token\":\"tok_slow\"}}", 1)));
+    cr_assert(same(
+        a,
+        fingerprint("{" PAYMENT ", " CUSTOMER ",\"expectedTotal\":100,  \"holdId\":\"1.x\"}", 1)));
+    cr_assert_not(same(
+        a, fingerprint("{\"holdId\":\"1.x\",\"expectedTotal\":100," CUSTOMER "," PAYMENT "}", 2)));
+    cr_assert_not(same(
+        a, fingerprint("{\"holdId\":\"1.x\",\"expectedTotal\":101," CUSTOMER "," PAYMENT "}", 1)));
+    cr_assert_not(same(
+        a, fingerprint("{\"holdId\":\"1.y\",\"expectedTotal\":100," CUSTOMER "," PAYMENT "}", 1)));
+    cr_assert_not(
+        same(a, fingerprint("{\"holdId\":\"1.x\",\"expectedTotal\":100," CUSTOMER
+                            ",\"paymentDetails\":{\"provider\":\"sim\",\"token\":\"tok_slow\"}}",
+                            1)));
 }
 
 Test(booking_request, a_key_is_of_its_principal)
 {
-    cr_assert_not(same(idempotency_name(slice_str("a"), slice_str("key")), idempotency_name(slice_str("b"), slice_str("key"))));
-    cr_assert_not(same(idempotency_name(slice_str("ab"), slice_str("c")), idempotency_name(slice_str("a"), slice_str("bc"))));
-    cr_assert(same(idempotency_name(slice_str("a"), slice_str("key")), idempotency_name(slice_str("a"), slice_str("key"))));
+    cr_assert_not(same(idempotency_name(slice_str("a"), slice_str("key")),
+                       idempotency_name(slice_str("b"), slice_str("key"))));
+    cr_assert_not(same(idempotency_name(slice_str("ab"), slice_str("c")),
+                       idempotency_name(slice_str("a"), slice_str("bc"))));
+    cr_assert(same(idempotency_name(slice_str("a"), slice_str("key")),
+                   idempotency_name(slice_str("a"), slice_str("key"))));
 }

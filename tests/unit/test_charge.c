@@ -32,11 +32,14 @@ static void teardown(void)
     temp_dir_free(&dir);
 }
 
-static struct charge *create(const char *reference, int64_t amount, enum charge_state first, enum charge_outcome expected)
+static struct charge *create(const char *reference, int64_t amount, enum charge_state first,
+                             enum charge_outcome expected)
 {
     struct charge *c;
 
-    cr_assert_eq(charge_create(&book, slice_str(reference), slice_str("tok_visa"), amount, slice_str("EUR"), first, &c), expected);
+    cr_assert_eq(charge_create(&book, slice_str(reference), slice_str("tok_visa"), amount,
+                               slice_str("EUR"), first, &c),
+                 expected);
     return c;
 }
 
@@ -102,7 +105,8 @@ Test(charge, the_journal_brings_everything_back_and_cuts_a_torn_line)
     reopen();
     cr_assert_eq(book.count, 2);
     c = charge_by_reference(&book, slice_str("a"));
-    cr_assert(c->state == CHARGE_CAPTURED && c->captured == 100 && c->refunded == 60 && charge_by_id(&book, slice_str("ch_1")) == c);
+    cr_assert(c->state == CHARGE_CAPTURED && c->captured == 100 && c->refunded == 60 &&
+              charge_by_id(&book, slice_str("ch_1")) == c);
     cr_assert_eq(charge_refund(&book, c, slice_str("k1"), 60), CHARGE_OK);
     cr_assert_eq(c->refunded, 60);
     create("c", 10, CHARGE_AUTHORIZED, CHARGE_OK);

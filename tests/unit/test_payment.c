@@ -1,4 +1,5 @@
-/* What is sent to payment providers and what their answers mean, against the shapes their documentation shows (docs.stripe.com/api, docs.stripe.com/webhooks). */
+/* What is sent to payment providers and what their answers mean, against the shapes their
+ * documentation shows (docs.stripe.com/api, docs.stripe.com/webhooks). */
 #include "engine/base/token.h"
 #include "engine/booking/payment.h"
 #include "tests/lib/leaks.h"
@@ -54,9 +55,11 @@ Test(payment, a_reference_names_event_and_booking)
     struct uuid id;
 
     cr_assert_str_eq(c.reference, "7-018f0000-0000-7000-8000-00000000000a");
-    cr_assert(payment_reference_parse(slice_str(c.reference), &event, &id) && event == 7 && id.bytes[15] == 10);
+    cr_assert(payment_reference_parse(slice_str(c.reference), &event, &id) && event == 7 &&
+              id.bytes[15] == 10);
     cr_assert_not(payment_reference_parse(slice_str("7"), &event, &id));
-    cr_assert_not(payment_reference_parse(slice_str("x-018f0000-0000-7000-8000-00000000000a"), &event, &id));
+    cr_assert_not(
+        payment_reference_parse(slice_str("x-018f0000-0000-7000-8000-00000000000a"), &event, &id));
     drop(&c);
 }
 
@@ -66,7 +69,8 @@ Test(payment, stripe_authorises_with_manual_capture_and_an_idempotency_key)
 
     build(&payment_stripe, &c);
     cr_assert_str_eq(c.url.at, "https://host/v1/payment_intents");
-    cr_assert_str_eq(c.body.at, "amount=12000&currency=eur&payment_method=pm_card_visa&payment_method_types[]=card&capture_method=manual&confirm=true&"
+    cr_assert_str_eq(c.body.at, "amount=12000&currency=eur&payment_method=pm_card_visa&payment_"
+                                "method_types[]=card&capture_method=manual&confirm=true&"
                                 "metadata[reference]=7-018f0000-0000-7000-8000-00000000000a");
     cr_assert(has_header(&c, "Authorization: Bearer sk_test_1"));
     cr_assert(has_header(&c, "Idempotency-Key: 018f0000-0000-7000-8000-00000000000a-authorize"));
@@ -107,33 +111,54 @@ static const struct {
     enum status status;
     enum payment_outcome outcome;
 } stripe_answers[] = {
-    {PAYMENT_AUTHORIZE, 200, "{\"id\":\"pi_1\",\"object\":\"payment_intent\",\"status\":\"requires_capture\",\"amount_received\":0}", STATUS_OK, PAYMENT_AUTHORIZED},
-    {PAYMENT_AUTHORIZE, 200, "{\"id\":\"pi_1\",\"status\":\"processing\"}", STATUS_OK, PAYMENT_PENDING},
-    {PAYMENT_AUTHORIZE, 200, "{\"id\":\"pi_1\",\"status\":\"requires_action\"}", STATUS_OK, PAYMENT_DECLINED},
-    {PAYMENT_AUTHORIZE, 402, "{\"error\":{\"type\":\"card_error\",\"code\":\"card_declined\",\"payment_intent\":{\"id\":\"pi_1\",\"status\":\"requires_payment_method\"}}}",
+    {PAYMENT_AUTHORIZE, 200,
+     "{\"id\":\"pi_1\",\"object\":\"payment_intent\",\"status\":\"requires_capture\",\"amount_"
+     "received\":0}",
+     STATUS_OK, PAYMENT_AUTHORIZED},
+    {PAYMENT_AUTHORIZE, 200, "{\"id\":\"pi_1\",\"status\":\"processing\"}", STATUS_OK,
+     PAYMENT_PENDING},
+    {PAYMENT_AUTHORIZE, 200, "{\"id\":\"pi_1\",\"status\":\"requires_action\"}", STATUS_OK,
+     PAYMENT_DECLINED},
+    {PAYMENT_AUTHORIZE, 402,
+     "{\"error\":{\"type\":\"card_error\",\"code\":\"card_declined\",\"payment_intent\":{\"id\":"
+     "\"pi_1\",\"status\":\"requires_payment_method\"}}}",
      STATUS_OK, PAYMENT_DECLINED},
-    {PAYMENT_AUTHORIZE, 400, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\"}}", STATUS_OK, PAYMENT_DECLINED},
+    {PAYMENT_AUTHORIZE, 400,
+     "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\"}}", STATUS_OK,
+     PAYMENT_DECLINED},
     {PAYMENT_AUTHORIZE, 409, "{\"error\":{\"type\":\"idempotency_error\"}}", STATUS_UNAVAILABLE, 0},
     {PAYMENT_AUTHORIZE, 429, "{\"error\":{\"type\":\"rate_limit\"}}", STATUS_UNAVAILABLE, 0},
     {PAYMENT_AUTHORIZE, 500, "oops", STATUS_UNAVAILABLE, 0},
-    {PAYMENT_AUTHORIZE, 401, "{\"error\":{\"type\":\"invalid_request_error\"}}", STATUS_PROTOCOL, 0},
+    {PAYMENT_AUTHORIZE, 401, "{\"error\":{\"type\":\"invalid_request_error\"}}", STATUS_PROTOCOL,
+     0},
     {PAYMENT_AUTHORIZE, 200, "not json", STATUS_PROTOCOL, 0},
     {PAYMENT_AUTHORIZE, 200, "{\"id\":\"pi_1\",\"status\":\"of tomorrow\"}", STATUS_PROTOCOL, 0},
-    {PAYMENT_CAPTURE, 200, "{\"id\":\"pi_1\",\"status\":\"succeeded\",\"amount_received\":12000}", STATUS_OK, PAYMENT_CAPTURED},
-    {PAYMENT_CAPTURE, 400, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"payment_intent_unexpected_state\",\"payment_intent\":{\"id\":\"pi_1\",\"status\":"
-                           "\"succeeded\",\"amount_received\":12000}}}", STATUS_OK, PAYMENT_CAPTURED},
+    {PAYMENT_CAPTURE, 200, "{\"id\":\"pi_1\",\"status\":\"succeeded\",\"amount_received\":12000}",
+     STATUS_OK, PAYMENT_CAPTURED},
+    {PAYMENT_CAPTURE, 400,
+     "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"payment_intent_unexpected_state\","
+     "\"payment_intent\":{\"id\":\"pi_1\",\"status\":"
+     "\"succeeded\",\"amount_received\":12000}}}",
+     STATUS_OK, PAYMENT_CAPTURED},
     {PAYMENT_VOID, 200, "{\"id\":\"pi_1\",\"status\":\"canceled\"}", STATUS_OK, PAYMENT_VOIDED},
-    {PAYMENT_REFUND, 200, "{\"id\":\"re_1\",\"object\":\"refund\",\"status\":\"succeeded\",\"amount\":12000}", STATUS_OK, PAYMENT_CAPTURED},
+    {PAYMENT_REFUND, 200,
+     "{\"id\":\"re_1\",\"object\":\"refund\",\"status\":\"succeeded\",\"amount\":12000}", STATUS_OK,
+     PAYMENT_CAPTURED},
     {PAYMENT_REFUND, 200, "{\"id\":\"re_1\",\"status\":\"failed\"}", STATUS_OK, PAYMENT_REFUSED},
-    {PAYMENT_REFUND, 400, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"charge_already_refunded\"}}", STATUS_OK, PAYMENT_REFUSED},
-    {PAYMENT_LOOKUP, 404, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\"}}", STATUS_OK, PAYMENT_UNKNOWN},
+    {PAYMENT_REFUND, 400,
+     "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"charge_already_refunded\"}}",
+     STATUS_OK, PAYMENT_REFUSED},
+    {PAYMENT_LOOKUP, 404,
+     "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\"}}", STATUS_OK,
+     PAYMENT_UNKNOWN},
 };
 
 Test(payment, stripe_answers_mean_what_the_documentation_says)
 {
     for (size_t i = 0; i < array_len(stripe_answers); i++) {
         struct payment_call c = call_of(stripe_answers[i].op);
-        enum status status = payment_stripe.parse(&c, stripe_answers[i].http, slice_str(stripe_answers[i].answer));
+        enum status status =
+            payment_stripe.parse(&c, stripe_answers[i].http, slice_str(stripe_answers[i].answer));
 
         cr_assert_eq(status, stripe_answers[i].status, "answer %zu: %s", i, status_code(status));
         if (!status)
@@ -145,13 +170,16 @@ Test(payment, stripe_answers_mean_what_the_documentation_says)
 Test(payment, stripe_webhook_names_the_booking)
 {
     struct payment_webhook hook;
-    const char *text = "{\"id\":\"evt_1\",\"type\":\"payment_intent.amount_capturable_updated\",\"data\":{\"object\":{\"id\":\"pi_1\","
+    const char *text = "{\"id\":\"evt_1\",\"type\":\"payment_intent.amount_capturable_updated\","
+                       "\"data\":{\"object\":{\"id\":\"pi_1\","
                        "\"metadata\":{\"reference\":\"7-018f0000-0000-7000-8000-00000000000a\"}}}}";
 
     cr_assert_eq(payment_stripe.webhook(slice_str(text), &hook), STATUS_OK);
     cr_assert_str_eq(hook.id, "evt_1");
     cr_assert(hook.event_id == 7 && hook.booking_id.bytes[15] == 10);
-    cr_assert_eq(payment_stripe.webhook(slice_str("{\"id\":\"evt_2\",\"type\":\"account.updated\"}"), &hook), STATUS_OK);
+    cr_assert_eq(
+        payment_stripe.webhook(slice_str("{\"id\":\"evt_2\",\"type\":\"account.updated\"}"), &hook),
+        STATUS_OK);
     cr_assert_eq(hook.event_id, 0);
     cr_assert_eq(payment_stripe.webhook(slice_str("{}"), &hook), STATUS_MALFORMED);
     cr_assert_eq(payment_stripe.webhook(slice_str("["), &hook), STATUS_MALFORMED);
@@ -160,16 +188,23 @@ Test(payment, stripe_webhook_names_the_booking)
 Test(payment, sim_answers)
 {
     struct payment_call c = call_of(PAYMENT_AUTHORIZE);
-    const char *good = "{\"id\":\"ch_1\",\"reference\":\"7-018f0000-0000-7000-8000-00000000000a\",\"state\":\"authorized\",\"amount\":12000,\"currency\":\"EUR\",\"captured\":0,\"refunded\":0}";
-    const char *foreign = "{\"id\":\"ch_1\",\"reference\":\"8-018f0000-0000-7000-8000-00000000000a\",\"state\":\"authorized\",\"amount\":12000,\"currency\":\"EUR\",\"captured\":0,\"refunded\":0}";
+    const char *good =
+        "{\"id\":\"ch_1\",\"reference\":\"7-018f0000-0000-7000-8000-00000000000a\",\"state\":"
+        "\"authorized\",\"amount\":12000,\"currency\":\"EUR\",\"captured\":0,\"refunded\":0}";
+    const char *foreign =
+        "{\"id\":\"ch_1\",\"reference\":\"8-018f0000-0000-7000-8000-00000000000a\",\"state\":"
+        "\"authorized\",\"amount\":12000,\"currency\":\"EUR\",\"captured\":0,\"refunded\":0}";
 
-    cr_assert(payment_sim.parse(&c, 200, slice_str(good)) == STATUS_OK && c.outcome == PAYMENT_AUTHORIZED);
+    cr_assert(payment_sim.parse(&c, 200, slice_str(good)) == STATUS_OK &&
+              c.outcome == PAYMENT_AUTHORIZED);
     cr_assert_str_eq(c.provider_ref, "ch_1");
-    cr_assert_eq(payment_sim.parse(&c, 200, slice_str(foreign)), STATUS_PROTOCOL, "another booking's charge is none of ours");
+    cr_assert_eq(payment_sim.parse(&c, 200, slice_str(foreign)), STATUS_PROTOCOL,
+                 "another booking's charge is none of ours");
     cr_assert_eq(payment_sim.parse(&c, 404, slice_str("{}")), STATUS_PROTOCOL);
     cr_assert_eq(payment_sim.parse(&c, 503, slice_str("{}")), STATUS_UNAVAILABLE);
     c.op = PAYMENT_LOOKUP;
-    cr_assert(payment_sim.parse(&c, 404, slice_str("{}")) == STATUS_OK && c.outcome == PAYMENT_UNKNOWN);
+    cr_assert(payment_sim.parse(&c, 404, slice_str("{}")) == STATUS_OK &&
+              c.outcome == PAYMENT_UNKNOWN);
     drop(&c);
 }
 
@@ -202,7 +237,8 @@ Test(payment, a_webhook_signature_is_of_this_body_this_secret_and_this_hour)
     cr_assert_not(ok(good, "{\"id\":1}", 699));
     cr_assert_not(ok(good, "{\"id\":2}", 1000), "another body");
     cr_assert_not(ok(other, "{\"id\":1}", 1000), "another secret");
-    snprintf(two, sizeof(two), "%s,%s", other, strchr(good, 'v')); /* a secret is being rolled: two signatures */
+    snprintf(two, sizeof(two), "%s,%s", other,
+             strchr(good, 'v')); /* a secret is being rolled: two signatures */
     cr_assert(ok(two, "{\"id\":1}", 1000));
     cr_assert_not(ok("", "{\"id\":1}", 1000));
     cr_assert_not(ok("t=1000", "{\"id\":1}", 1000));
