@@ -5,11 +5,11 @@ set -eu
 build=$1 rounds=${2:-5}
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
+bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin | sort -V | tail -n 1)
 dir=$(mktemp -d)
 as=
 [ "$(id -u)" != 0 ] || { chown postgres "$dir"; as="setpriv --reuid=postgres --regid=postgres --init-groups"; }
-export PGHOST=$dir PGUSER=postgres PGDATABASE=postgres
+export PGHOST="$dir" PGUSER=postgres PGDATABASE=postgres
 trap '$as "$bin/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1; rm -rf "$dir"' EXIT
 $as "$bin/initdb" -D "$dir/data" -U postgres -A trust --locale=C -E UTF8 >/dev/null
 $as "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -o "-k $dir -c listen_addresses= -c shared_buffers=512MB -c max_wal_size=8GB" start >/dev/null
