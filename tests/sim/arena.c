@@ -2,7 +2,7 @@
 
 #include "engine/base/mem.h"
 
-#define CHUNK_SIZE ((size_t)8 * 1024)
+enum { CHUNK_FIRST = 1024 - 32, CHUNK_MOST = 65536 };
 
 struct arena_chunk {
     struct arena_chunk *older;
@@ -16,9 +16,13 @@ void *arena_take(struct arena *a, size_t size)
 
     size = (size + 15) & ~(size_t)15;
     if (!a->chunk || a->used + size > a->chunk->size) {
-        size_t want = size > CHUNK_SIZE ? size : CHUNK_SIZE;
-        struct arena_chunk *c = mem_alloc(sizeof(*c) + want);
+        struct arena_chunk *c;
+        size_t want = !a->chunk                     ? CHUNK_FIRST
+                      : a->chunk->size < CHUNK_MOST ? 2 * a->chunk->size
+                                                    : a->chunk->size;
 
+        want = size > want ? size : want;
+        c = mem_alloc(sizeof(*c) + want);
         c->older = a->chunk;
         c->size = want;
         a->chunk = c;
@@ -29,14 +33,14 @@ void *arena_take(struct arena *a, size_t size)
     return at;
 }
 
-/* Keeps one chunk warm. */
+/* Keeps the newest chunk, which is the largest. */
 void arena_reset(struct arena *a)
 {
     while (a->chunk && a->chunk->older) {
         struct arena_chunk *older = a->chunk->older;
 
-        mem_free(a->chunk);
-        a->chunk = older;
+        a->chunk->older = older->older;
+        mem_free(older);
     }
     a->used = 0;
 }

@@ -52,8 +52,9 @@ static void later(struct buyer *b, int64_t most_ms)
 
 static const char *some_token(void)
 {
-    static const char *const tokens[] = {"tok_declined",      "tok_slow",          "tok_timeout",      "tok_capture_timeout",
-                                         "tok_webhook_late",  "tok_webhook_twice", "tok_webhook_lost", "tok_webhook_reordered"};
+    static const char *const tokens[] = {
+        "tok_declined",     "tok_slow",          "tok_timeout",      "tok_capture_timeout",
+        "tok_webhook_late", "tok_webhook_twice", "tok_webhook_lost", "tok_webhook_reordered"};
 
     return chance(2) ? "tok_visa" : tokens[chance(8)];
 }
@@ -110,7 +111,8 @@ static void bought(struct buyer *b)
 {
     const struct purchase_row *row = &b->row;
 
-    if (row->state == BOOKING_PENDING || row->state == BOOKING_AUTHORIZED) { /* asks again until it is decided */
+    if (row->state == BOOKING_PENDING ||
+        row->state == BOOKING_AUTHORIZED) { /* asks again until it is decided */
         b->attempts = 0;
         b->answered = false;
         ask(b);
@@ -150,14 +152,16 @@ static void act(struct sim_event *e)
     case WISH_RELEASE:
     case WISH_GIVE_UP: later(b, 500); return;
     case WISH_BUY:
-        if (b->verdict == LEDGER_KNOWN || b->verdict == LEDGER_BEGUN || b->verdict == LEDGER_TAKEN_OVER)
+        if (b->verdict == LEDGER_KNOWN || b->verdict == LEDGER_BEGUN ||
+            b->verdict == LEDGER_TAKEN_OVER)
             bought(b);
         else
             later(b, 1000);
         return;
     case WISH_REFUND:
         sale_counts.refunds += b->verdict == LEDGER_BEGUN || b->verdict == LEDGER_KNOWN;
-        if (b->verdict == LEDGER_NOT_REFUNDABLE && b->attempts < ATTEMPTS_MAX) { /* not captured yet, perhaps */
+        if (b->verdict == LEDGER_NOT_REFUNDABLE &&
+            b->attempts < ATTEMPTS_MAX) { /* not captured yet, perhaps */
             b->answered = false;
             ask(b);
         } else {
@@ -213,7 +217,8 @@ static void ask(struct buyer *b)
 {
     b->attempts++;
     b->serial++;
-    world_at(&b->patience, NULL, (300 + (int64_t)chance(b->attempts > 2 ? PATIENCE_MS : 2500)) * MS, impatient);
+    world_at(&b->patience, NULL, (300 + (int64_t)chance(b->attempts > 2 ? PATIENCE_MS : 2500)) * MS,
+             impatient);
     world_at(&b->wake, NULL, latency_ns(0), sent);
 }
 

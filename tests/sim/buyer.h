@@ -1,13 +1,23 @@
-/* The buyers of a world: each holds seats, changes its mind, pays, gives back, and when it hears nothing asks again with the same key, wherever. */
+/* The buyers of a world: each holds seats, changes its mind, pays, gives back, and when it hears
+ * nothing asks again with the same key, wherever. */
 #ifndef HOLDFAST_TESTS_SIM_BUYER_H
 #define HOLDFAST_TESTS_SIM_BUYER_H
 
 #include "tests/sim/process.h"
 
-#define SALE_PRICE 5000
+#define SALE_PRICE      5000
 #define SALE_PAYMENT_MS 6000
 
-enum wish { WISH_PLACE, WISH_EXTEND, WISH_SWAP, WISH_READ, WISH_RELEASE, WISH_GIVE_UP, WISH_BUY, WISH_REFUND };
+enum wish {
+    WISH_PLACE,
+    WISH_EXTEND,
+    WISH_SWAP,
+    WISH_READ,
+    WISH_RELEASE,
+    WISH_GIVE_UP,
+    WISH_BUY,
+    WISH_REFUND
+};
 
 /* What the buyer knows; lives as long as the world. */
 struct buyer {

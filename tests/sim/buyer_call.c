@@ -1,4 +1,5 @@
-/* A buyer's question inside an engine: what the HTTP handlers do between request and answer (hold_api.c, booking_exchange.c, refund_api.c). It dies with its engine. */
+/* A buyer's question inside an engine: what the HTTP handlers do between request and answer
+ * (hold_api.c, booking_exchange.c, refund_api.c). It dies with its engine. */
 #include "tests/sim/buyer.h"
 
 #include "engine/base/mem.h"
@@ -32,7 +33,8 @@ static void reply_status(struct call *c, enum status status)
         struct host *was = world_enter(NULL);
 
         b->status = status;
-        TRACE("buyer %u hears %s, outcome %d, verdict %d", b->id, status_code(status), b->outcome, b->verdict);
+        TRACE("buyer %u hears %s, outcome %d, verdict %d", b->id, status_code(status), b->outcome,
+              b->verdict);
         buyer_answered(b, c->serial);
         world_enter(was);
     }
@@ -48,7 +50,8 @@ static void hold_cb(struct hold_call *call, enum status status)
 
     if (c->serial == b->serial && !status) {
         b->outcome = call->outcome;
-        if ((call->outcome == HOLD_GRANTED || call->outcome == HOLD_REPLAYED) && b->wish != WISH_RELEASE)
+        if ((call->outcome == HOLD_GRANTED || call->outcome == HOLD_REPLAYED) &&
+            b->wish != WISH_RELEASE)
             b->hold = call->hold;
     }
     reply_status(c, status);
@@ -64,7 +67,11 @@ static void session_cb(struct session_call *call, enum status status)
 
 static void fill_terms(const struct buyer *b, struct hold_terms *t)
 {
-    *t = (struct hold_terms){.ttl_ms = 4000, .cap_ms = 12000, .max_seats = 6, .max_holds = 2, .session_expires_ms = b->session[0] ? b->session_expires_ms : 0};
+    *t = (struct hold_terms){.ttl_ms = 4000,
+                             .cap_ms = 12000,
+                             .max_seats = 6,
+                             .max_holds = 2,
+                             .session_expires_ms = b->session[0] ? b->session_expires_ms : 0};
     memcpy(t->key, b->key, sizeof(t->key));
     memcpy(t->fingerprint, b->key, sizeof(t->fingerprint));
 }
@@ -91,7 +98,9 @@ static enum status ask_hold(struct call *c)
         memcpy(c->hold.hold.seats, b->want, sizeof(b->want));
         return seat_store_place(seats, &c->hold, &c->terms);
     case WISH_EXTEND: return seat_store_extend(seats, &c->hold, &c->terms, 2000);
-    case WISH_SWAP: return seat_store_swap(seats, &c->hold, &c->terms, b->want, b->want_count, b->hold.seats, 1);
+    case WISH_SWAP:
+        return seat_store_swap(seats, &c->hold, &c->terms, b->want, b->want_count, b->hold.seats,
+                               1);
     case WISH_RELEASE: return seat_store_release(seats, &c->hold);
     default: return seat_store_get(seats, &c->hold);
     }
@@ -223,7 +232,8 @@ static void get_hold(struct call *c)
 
     c->hold = (struct hold_call){.cb = bought_hold_cb};
     fill_hold(c->buyer, &c->hold.hold);
-    status = c->buyer->charge ? seat_store_pay(seats, &c->hold, SALE_PAYMENT_MS) : seat_store_get(seats, &c->hold);
+    status = c->buyer->charge ? seat_store_pay(seats, &c->hold, SALE_PAYMENT_MS)
+                              : seat_store_get(seats, &c->hold);
     if (status)
         reply_status(c, status);
 }
@@ -232,7 +242,8 @@ static void found_cb(struct ledger_call *call, enum status status)
 {
     struct call *c = container_of(call, struct call, find);
     const struct purchase_row *row = &call->row;
-    bool undecided = row->state == BOOKING_AUTHORIZED || (row->state == BOOKING_PENDING && row->charge != CHARGE_PENDING);
+    bool undecided = row->state == BOOKING_AUTHORIZED ||
+                     (row->state == BOOKING_PENDING && row->charge != CHARGE_PENDING);
 
     if (status)
         reply_status(c, status);

@@ -1,5 +1,5 @@
-/* Kafka behind a network. What one engine sends arrives in the order it was sent; while Kafka is away it waits, at most 10 s; an acknowledgement may be lost, a message be
- * there twice. */
+/* Kafka behind a network. What one engine sends arrives in the order it was sent; while Kafka is
+ * away it waits, at most 10 s; an acknowledgement may be lost, a message be there twice. */
 #include "tests/sim/stores.h"
 
 #include "engine/base/mem.h"
@@ -57,12 +57,15 @@ static struct news *news_next(void)
 
 static void keep(const struct news *n)
 {
-    *news_next() = (struct news){mem_strdup(n->topic), mem_strdup(n->key), mem_strndup(n->payload, n->payload_len), mem_strdup(n->type), n->payload_len};
+    *news_next() =
+        (struct news){mem_strdup(n->topic), mem_strdup(n->key),
+                      mem_strndup(n->payload, n->payload_len), mem_strdup(n->type), n->payload_len};
 }
 
 static void deliver(struct job *j)
 {
-    TRACE("kafka <- engine %u: %s %s %.100s", j->conn->host->id, j->news.topic, j->news.type, j->news.payload);
+    TRACE("kafka <- engine %u: %s %s %.100s", j->conn->host->id, j->news.topic, j->news.type,
+          j->news.payload);
     world_mark_bytes(j->news.payload, j->news.payload_len);
     keep(&j->news);
     if (happens(stores.faults.bus_twice))
@@ -79,7 +82,8 @@ static void pump(struct sim_event *e)
     bool failing = false;
 
     if (!list_empty(&c->waiting) && stores.kafka_away)
-        failing = world.now_ns - list_entry(c->waiting.next, struct job, link)->since_ns >= AWAY_MAX_MS * MS;
+        failing = world.now_ns - list_entry(c->waiting.next, struct job, link)->since_ns >=
+                  AWAY_MAX_MS * MS;
     while ((!stores.kafka_away || failing) && (link = list_pop_front(&c->waiting))) {
         struct job *j = list_entry(link, struct job, link);
 
@@ -111,8 +115,9 @@ static void arrive(struct sim_event *e)
     }
 }
 
-static enum status fake_send(struct bus *bus, struct bus_send *send, const char *topic, struct slice key, struct slice payload, const struct bus_header *headers,
-                             size_t header_count)
+static enum status fake_send(struct bus *bus, struct bus_send *send, const char *topic,
+                             struct slice key, struct slice payload,
+                             const struct bus_header *headers, size_t header_count)
 {
     struct fake_bus *c = container_of(bus, struct fake_bus, bus);
     struct host *was = world_enter(NULL);
@@ -126,7 +131,9 @@ static enum status fake_send(struct bus *bus, struct bus_send *send, const char 
     list_init(&j->link);
     j->send = send;
     j->since_ns = world.now_ns;
-    j->news = (struct news){mem_strdup(topic), mem_strndup(key.at, key.len), mem_strndup(payload.at, payload.len), mem_strndup(type.at, type.len), payload.len};
+    j->news = (struct news){mem_strdup(topic), mem_strndup(key.at, key.len),
+                            mem_strndup(payload.at, payload.len), mem_strndup(type.at, type.len),
+                            payload.len};
     c->arrives_ns = at > c->arrives_ns ? at : c->arrives_ns + 1;
     world_at(&j->progress, NULL, c->arrives_ns - world.now_ns, arrive);
     world_enter(was);

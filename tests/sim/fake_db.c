@@ -1,5 +1,5 @@
-/* PostgreSQL behind a network. Several connections an engine: statements may overtake each other. A statement may fail without having run, or run and its answer be lost;
- * the caller cannot tell. */
+/* PostgreSQL behind a network. Several connections an engine: statements may overtake each other. A
+ * statement may fail without having run, or run and its answer be lost; the caller cannot tell. */
 #include "tests/sim/stores.h"
 
 #include "engine/base/mem.h"
@@ -76,7 +76,7 @@ static void late(struct sim_event *e)
 
 static bool lock_held(int64_t key)
 {
-    list_for_each(it, &stores.dbs) {
+    list_for_each (it, &stores.dbs) {
         const struct fake_db *c = list_entry(it, struct fake_db, link);
 
         for (size_t i = 0; i < c->lock_count; i++) {
@@ -101,7 +101,8 @@ static void tell_lost(struct sim_event *e)
     world_enter(NULL);
 }
 
-/* PostgreSQL knows at once, the engine some time later: for a while two may believe that they hold a lock. */
+/* PostgreSQL knows at once, the engine some time later: for a while two may believe that they hold
+ * a lock. */
 static void cut_locks(struct fake_db *c)
 {
     if (!c->lock_count || c->lost_count)
@@ -143,8 +144,10 @@ static void fake_unlock(struct db *db, int64_t key)
 
 static bool is_poll(const struct job *j)
 {
-    return strcmp(j->statement->name, "outbox_fetch") == 0 || strcmp(j->statement->name, "booking_resume") == 0 ||
-           strcmp(j->statement->name, "refund_resume") == 0;
+    return strcmp(j->statement->name, "outbox_fetch") == 0 ||
+           strcmp(j->statement->name, "booking_resume") == 0 ||
+           strcmp(j->statement->name, "refund_resume") == 0 ||
+           strcmp(j->statement->name, "payment_reconcile") == 0;
 }
 
 static void trace_job(const struct job *j)
@@ -156,10 +159,12 @@ static void trace_job(const struct job *j)
     world_trace_head();
     printf("postgresql <- engine %u: %s", j->conn->host->id, j->statement->name);
     for (size_t i = 0; i < j->statement->params; i++)
-        printf(" %.*s", j->params[i].len < 80 ? (int)j->params[i].len : 80, j->params[i].at ? j->params[i].at : "NULL");
+        printf(" %.*s", j->params[i].len < 80 ? (int)j->params[i].len : 80,
+               j->params[i].at ? j->params[i].at : "NULL");
     printf(" -> %s%s, %zu rows:", status_code(a->status), a->error.constraint, a->result.rows);
     for (size_t i = 0; i < a->cell_count && i < 40; i++)
-        printf(" %.*s", a->cells[i].len < 40 ? (int)a->cells[i].len : 40, a->cells[i].at ? a->cells[i].at : "NULL");
+        printf(" %.*s", a->cells[i].len < 40 ? (int)a->cells[i].len : 40,
+               a->cells[i].at ? a->cells[i].at : "NULL");
     printf("\n");
 }
 
@@ -169,7 +174,8 @@ static void run(struct job *j)
     j->answer = pg_run(&stores.pg, j->statement, j->params);
     trace_job(j);
     for (size_t i = 0; i < j->answer->cell_count; i++)
-        world_mark_bytes(j->answer->cells[i].at, j->answer->cells[i].at ? j->answer->cells[i].len : 0);
+        world_mark_bytes(j->answer->cells[i].at,
+                         j->answer->cells[i].at ? j->answer->cells[i].len : 0);
 }
 
 static void arrive(struct sim_event *e)
@@ -180,12 +186,14 @@ static void arrive(struct sim_event *e)
     if (!j->statement) {
         take_lock(j);
     } else if (happens(stores.faults.db_not_run)) {
-        TRACE("postgresql: %s of engine %u fails and did not run", j->statement->name, j->conn->host->id);
+        TRACE("postgresql: %s of engine %u fails and did not run", j->statement->name,
+              j->conn->host->id);
         j->failed = lost;
     } else {
         run(j);
         if (happens(stores.faults.db_lost)) {
-            TRACE("postgresql: the answer to %s of engine %u is lost", j->statement->name, j->conn->host->id);
+            TRACE("postgresql: the answer to %s of engine %u is lost", j->statement->name,
+                  j->conn->host->id);
             j->failed = lost;
         }
     }
@@ -207,7 +215,9 @@ static struct job *job_new(struct fake_db *c, struct db_request *request, unsign
     return j;
 }
 
-static enum status fake_query(struct db *db, struct db_request *request, const struct db_statement *statement, const struct slice *params, unsigned deadline_ms)
+static enum status fake_query(struct db *db, struct db_request *request,
+                              const struct db_statement *statement, const struct slice *params,
+                              unsigned deadline_ms)
 {
     struct fake_db *c = container_of(db, struct fake_db, db);
     struct host *was = world_enter(NULL);
@@ -243,7 +253,8 @@ static bool fake_ready(struct db *db, const char **ret_why)
     return true;
 }
 
-static const struct db_ops ops = {.query = fake_query, .lock = fake_lock, .unlock = fake_unlock, .ready = fake_ready};
+static const struct db_ops ops = {
+    .query = fake_query, .lock = fake_lock, .unlock = fake_unlock, .ready = fake_ready};
 
 struct db *db_connect(void)
 {
@@ -261,12 +272,12 @@ struct db *db_connect(void)
 /* A statement that was sent runs or not; the locks are free at once. */
 void fake_db_forget(struct host *h)
 {
-    list_for_each_safe(it, &stores.dbs) {
+    list_for_each_safe (it, &stores.dbs) {
         struct fake_db *c = list_entry(it, struct fake_db, link);
 
         if (c->host != h)
             continue;
-        list_for_each_safe(link, &c->jobs) {
+        list_for_each_safe (link, &c->jobs) {
             struct job *j = list_entry(link, struct job, link);
 
             if (j->statement && !j->answer && !j->failed && chance(2))

@@ -1,5 +1,6 @@
-/* Redis behind a network. One connection an engine: commands run in the order they were sent, answers come in that order; a cut loses the answers of what ran, and what had
- * not arrived never runs. */
+/* Redis behind a network. One connection an engine: commands run in the order they were sent,
+ * answers come in that order; a cut loses the answers of what ran, and what had not arrived never
+ * runs. */
 #include "tests/sim/stores.h"
 
 #include "engine/base/mem.h"
@@ -123,7 +124,8 @@ static const struct kv_reply *run(struct job *j)
 {
     stores.redis.now_ms = world_wall_ms() + stores.redis_offset_ms;
     if (j->script)
-        return redis_eval(&stores.redis, j->script, j->args, j->key_count, j->args + j->key_count, j->count - j->key_count);
+        return redis_eval(&stores.redis, j->script, j->args, j->key_count, j->args + j->key_count,
+                          j->count - j->key_count);
     return redis_run(&stores.redis, j->args, j->count);
 }
 
@@ -175,8 +177,9 @@ static void copy_args(struct job *j, size_t at, const struct slice *args, size_t
     }
 }
 
-static enum status submit(struct kv *kv, struct kv_request *request, const struct kv_script *script, const struct slice *keys, size_t key_count,
-                          const struct slice *args, size_t count, unsigned deadline_ms)
+static enum status submit(struct kv *kv, struct kv_request *request, const struct kv_script *script,
+                          const struct slice *keys, size_t key_count, const struct slice *args,
+                          size_t count, unsigned deadline_ms)
 {
     struct fake_kv *c = container_of(kv, struct fake_kv, kv);
     struct host *was;
@@ -204,7 +207,8 @@ static enum status submit(struct kv *kv, struct kv_request *request, const struc
     return STATUS_OK;
 }
 
-static enum status fake_command(struct kv *kv, struct kv_request *request, const struct slice *args, size_t count, unsigned deadline_ms)
+static enum status fake_command(struct kv *kv, struct kv_request *request, const struct slice *args,
+                                size_t count, unsigned deadline_ms)
 {
     return submit(kv, request, NULL, NULL, 0, args, count, deadline_ms);
 }
@@ -235,13 +239,13 @@ struct kv *kv_connect(void)
 /* What was sent may have reached Redis, in order. */
 void fake_kv_forget(struct host *h)
 {
-    list_for_each_safe(it, &stores.kvs) {
+    list_for_each_safe (it, &stores.kvs) {
         struct fake_kv *c = list_entry(it, struct fake_kv, link);
         bool arrives = true;
 
         if (c->host != h)
             continue;
-        list_for_each_safe(link, &c->jobs) {
+        list_for_each_safe (link, &c->jobs) {
             struct job *j = list_entry(link, struct job, link);
 
             arrives = arrives && chance(4);
@@ -262,7 +266,7 @@ void fake_kv_forget(struct host *h)
 
 static void cut_all(void)
 {
-    list_for_each(it, &stores.kvs)
+    list_for_each (it, &stores.kvs)
         cut(list_entry(it, struct fake_kv, link));
 }
 

@@ -120,7 +120,8 @@ enum status http_fetch_submit(struct http_client *c, struct http_fetch *fetch)
     j->path = mem_strdup(strchr(fetch->url + sizeof("http://") - 1, '/'));
     j->body = mem_strndup(fetch->body.at, fetch->body.len);
     j->key = header(fetch, "Idempotency-Key: ");
-    j->call = (struct virtual_call){.path = slice_str(j->path), .body = slice_str(j->body), .key = slice_str(j->key)};
+    j->call = (struct virtual_call){
+        .path = slice_str(j->path), .body = slice_str(j->body), .key = slice_str(j->key)};
     buf_init(&j->call.answer, 65536);
     world_at(&j->progress, NULL, latency_ns(stores.faults.slow), arrive);
     world_at(&j->deadline, NULL, (int64_t)fetch->deadline_ms * MS, late);

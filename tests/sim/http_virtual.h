@@ -1,4 +1,5 @@
-/* HTTP calls of the simulation: linked in place of engine/net/http_client.c, they end at a function instead of a server. */
+/* HTTP calls of the simulation: linked in place of engine/net/http_client.c, they end at a function
+ * instead of a server. */
 #ifndef HOLDFAST_TESTS_SIM_HTTP_VIRTUAL_H
 #define HOLDFAST_TESTS_SIM_HTTP_VIRTUAL_H
 

@@ -19,7 +19,7 @@ struct shadow {
 
 static struct {
     uint64_t redis_changes, pg_changes;
-    size_t charges_seen;
+    uint64_t charge_changes;
     bool lied;
     struct shadow shadows[PG_EVENTS_MAX];
 } seen;
@@ -45,16 +45,20 @@ static void check_sale(struct pg_model *m, const struct pg_booking *b)
     const struct pg_event *e = pg_event_find(m, b->row.event_id);
 
     if (m->now_ms >= b->row.expires_ms)
-        broken("I6: booking %s is sold %" PRId64 " ms after its hold expired", text_of(&b->row.booking_id), m->now_ms - b->row.expires_ms);
+        broken("I6: booking %s is sold %" PRId64 " ms after its hold expired",
+               text_of(&b->row.booking_id), m->now_ms - b->row.expires_ms);
     for (size_t i = 0; i < b->row.seat_count; i++) {
         const struct pg_seat *s = &e->seats[b->row.seats[i]];
 
         if (s->status != 0)
             broken("I1: seat %u of event %" PRIu64 " is sold again", b->row.seats[i], e->id);
         if (s->version != b->row.versions[i])
-            broken("I1: seat %u of event %" PRIu64 " is sold at version %u, it was held at %u", b->row.seats[i], e->id, s->version, b->row.versions[i]);
+            broken("I1: seat %u of event %" PRIu64 " is sold at version %u, it was held at %u",
+                   b->row.seats[i], e->id, s->version, b->row.versions[i]);
         if (s->fence >= (int64_t)b->row.fence)
-            broken("I6: seat %u of event %" PRIu64 " is sold with fence %" PRIu64 ", it had %" PRId64, b->row.seats[i], e->id, b->row.fence, s->fence);
+            broken("I6: seat %u of event %" PRIu64 " is sold with fence %" PRIu64
+                   ", it had %" PRId64,
+                   b->row.seats[i], e->id, b->row.fence, s->fence);
     }
 }
 
@@ -76,7 +80,7 @@ static void check_tickets(const struct pg_event *e)
 {
     const struct pg_booking *owner[1024] = {NULL};
 
-    list_for_each(it, &stores.pg.bookings) {
+    list_for_each (it, &stores.pg.bookings) {
         const struct pg_booking *b = list_entry(it, struct pg_booking, link);
         size_t live = 0;
 
@@ -85,16 +89,20 @@ static void check_tickets(const struct pg_event *e)
                 continue;
             live++;
             if (owner[b->tickets[i].seat])
-                broken("I1: seat %u of event %" PRIu64 " has two live tickets", b->tickets[i].seat, e->id);
+                broken("I1: seat %u of event %" PRIu64 " has two live tickets", b->tickets[i].seat,
+                       e->id);
             owner[b->tickets[i].seat] = b;
         }
         if (b->row.event_id == e->id && (live > 0) != (b->row.state == BOOKING_CONFIRMED))
-            broken("I3: booking %s is %s and has %zu live tickets", text_of(&b->row.booking_id), booking_state_text(b->row.state), live);
+            broken("I3: booking %s is %s and has %zu live tickets", text_of(&b->row.booking_id),
+                   booking_state_text(b->row.state), live);
     }
     for (size_t n = 0; n < e->seat_count; n++) {
         const struct pg_seat *s = &e->seats[n];
 
-        if ((s->status == 2) != (owner[n] != NULL) || (owner[n] && memcmp(&s->booking_id, &owner[n]->row.booking_id, sizeof(s->booking_id)) != 0))
+        if ((s->status == 2) != (owner[n] != NULL) ||
+            (owner[n] &&
+             memcmp(&s->booking_id, &owner[n]->row.booking_id, sizeof(s->booking_id)) != 0))
             broken("I1: seat %zu of event %" PRIu64 " and its ticket disagree", n, e->id);
     }
 }
@@ -103,7 +111,7 @@ static int64_t refunds_of(const struct pg_booking *b)
 {
     int64_t sum = 0;
 
-    list_for_each(it, &stores.pg.refunds) {
+    list_for_each (it, &stores.pg.refunds) {
         const struct pg_refund *r = list_entry(it, struct pg_refund, link);
 
         sum += r->booking == b ? r->amount : 0;
@@ -111,7 +119,8 @@ static int64_t refunds_of(const struct pg_booking *b)
     return sum;
 }
 
-/* I5, what must hold at every moment: no money is taken for what is not sold, none given back that is not owed. */
+/* I5, what must hold at every moment: no money is taken for what is not sold, none given back that
+ * is not owed. */
 static void check_charges(void)
 {
     for (size_t i = 0; i < provider_count(); i++) {
@@ -125,10 +134,12 @@ static void check_charges(void)
         if (!b)
             broken("I5: the provider has a charge for %s that nobody recorded", text_of(&id));
         if (v.captured && !was_sold(b->row.state))
-            broken("I5: booking %s is %s and its money is taken", text_of(&id), booking_state_text(b->row.state));
+            broken("I5: booking %s is %s and its money is taken", text_of(&id),
+                   booking_state_text(b->row.state));
         if (v.captured > b->row.total || v.refunded > refunds_of(b))
-            broken("I5: booking %s: %" PRId64 " taken, %" PRId64 " returned, price %" PRId64 ", owed back %" PRId64, text_of(&id), v.captured, v.refunded, b->row.total,
-                   refunds_of(b));
+            broken("I5: booking %s: %" PRId64 " taken, %" PRId64 " returned, price %" PRId64
+                   ", owed back %" PRId64,
+                   text_of(&id), v.captured, v.refunded, b->row.total, refunds_of(b));
     }
 }
 
@@ -147,7 +158,8 @@ static bool mirror_valid(uint64_t event)
     return slice_is(redis_string(&stores.redis, key), stores.run_id);
 }
 
-static void apply(struct shadow *s, uint64_t event, uint64_t rev, const struct slice *fields, size_t count)
+static void apply(struct shadow *s, uint64_t event, uint64_t rev, const struct slice *fields,
+                  size_t count)
 {
     struct slice seats = SLICE_NONE;
     char state = 0;
@@ -170,7 +182,8 @@ static void apply(struct shadow *s, uint64_t event, uint64_t rev, const struct s
     s->rev = rev;
 }
 
-/* I4 and I7: the log, from the last rebuild on, leads without a gap to the state that Redis shows. */
+/* I4 and I7: the log, from the last rebuild on, leads without a gap to the state that Redis shows.
+ */
 static void check_log(const struct pg_event *e, struct shadow *s)
 {
     struct slice state, rev_text;
@@ -182,10 +195,12 @@ static void check_log(const struct pg_event *e, struct shadow *s)
     key_of(e->id, ":rev", key);
     rev_text = redis_string(&stores.redis, key);
     if (!slice_to_u64(rev_text, &rev) || state.len != e->seat_count)
-        broken("I4: event %" PRIu64 ": %zu of %zu seats have a state", e->id, state.len, e->seat_count);
+        broken("I4: event %" PRIu64 ": %zu of %zu seats have a state", e->id, state.len,
+               e->seat_count);
     if (rev >> EPOCH_SHIFT != s->rev >> EPOCH_SHIFT) {
         if (rev & ((UINT64_C(1) << EPOCH_SHIFT) - 1))
-            broken("I7: event %" PRIu64 ": epoch %" PRIu64 " begins at rev %" PRIu64, e->id, rev >> EPOCH_SHIFT, rev);
+            broken("I7: event %" PRIu64 ": epoch %" PRIu64 " begins at rev %" PRIu64, e->id,
+                   rev >> EPOCH_SHIFT, rev);
         s->state = mem_resize(s->state, state.len);
         memcpy(s->state, state.at, state.len);
         s->len = state.len;
@@ -201,8 +216,9 @@ static void check_log(const struct pg_event *e, struct shadow *s)
             apply(s, e->id, at, fields, field_count);
     }
     if (s->rev != rev || memcmp(s->state, state.at, state.len) != 0)
-        broken("I4: event %" PRIu64 " at rev %" PRIu64 ": the log leads to %.*s at %" PRIu64 ", Redis shows %.*s", e->id, rev, (int)s->len, s->state, s->rev,
-               SLICE_ARG(state));
+        broken("I4: event %" PRIu64 " at rev %" PRIu64 ": the log leads to %.*s at %" PRIu64
+               ", Redis shows %.*s",
+               e->id, rev, (int)s->len, s->state, s->rev, SLICE_ARG(state));
 }
 
 static uint32_t version_at(struct slice ver, uint64_t n)
@@ -215,7 +231,8 @@ static uint32_t version_at(struct slice ver, uint64_t n)
 }
 
 /* The seats of a live hold that are still its own. */
-static void cover(const struct pg_event *e, const char *id, struct slice seats, struct slice state, struct slice ver, const char **owners, char (*names)[64], size_t i)
+static void cover(const struct pg_event *e, const char *id, struct slice seats, struct slice state,
+                  struct slice ver, const char **owners, char (*names)[64], size_t i)
 {
     while (seats.at && seats.len) {
         struct slice pair = slice_cut(&seats, ','), n_text = slice_cut(&pair, ':');
@@ -226,7 +243,8 @@ static void cover(const struct pg_event *e, const char *id, struct slice seats, 
         if (state.at[n] != '1' || version_at(ver, n) != version)
             continue;
         if (owners[n])
-            broken("I6: seat %" PRIu64 " of event %" PRIu64 " is held by %s and by %s", n, e->id, owners[n], id);
+            broken("I6: seat %" PRIu64 " of event %" PRIu64 " is held by %s and by %s", n, e->id,
+                   owners[n], id);
         snprintf(names[i], sizeof(names[i]), "%s", id);
         owners[n] = names[i];
     }
@@ -258,7 +276,8 @@ static void check_holds(const struct pg_event *e)
     }
     for (size_t n = 0; n < e->seat_count; n++) {
         if (state.at[n] == '1' && !owners[n])
-            broken("I6: seat %zu of event %" PRIu64 " is held by nobody: it would never be sold", n, e->id);
+            broken("I6: seat %zu of event %" PRIu64 " is held by nobody: it would never be sold", n,
+                   e->id);
     }
 }
 
@@ -278,12 +297,15 @@ static void check_mirrors(void)
 
 void check_step(void)
 {
-    if (stores.pg.changes != seen.pg_changes) {
-        seen.pg_changes = stores.pg.changes;
-        for (size_t i = 0; i < stores.pg.event_count; i++)
-            check_tickets(&stores.pg.events[i]);
-    }
-    check_charges();
+    bool sold = stores.pg.changes != seen.pg_changes,
+         paid = provider_changes != seen.charge_changes;
+
+    seen.pg_changes = stores.pg.changes;
+    seen.charge_changes = provider_changes;
+    for (size_t i = 0; sold && i < stores.pg.event_count; i++)
+        check_tickets(&stores.pg.events[i]);
+    if (sold || paid)
+        check_charges();
     if (seen.lied)
         return;
     if (stores.redis.changes != seen.redis_changes) {
@@ -297,16 +319,31 @@ void check_step(void)
 
 static void check_decided(void)
 {
-    list_for_each(it, &stores.pg.bookings) {
+    list_for_each (it, &stores.pg.bookings) {
         const struct purchase_row *row = &list_entry(it, struct pg_booking, link)->row;
 
-        if (row->state == BOOKING_PENDING || row->state == BOOKING_AUTHORIZED || row->charge == CHARGE_CAPTURING || row->charge == CHARGE_VOIDING)
-            broken("I5: booking %s never ends: %s, charge %d", text_of(&row->booking_id), booking_state_text(row->state), row->charge);
+        if (row->state == BOOKING_PENDING || row->state == BOOKING_AUTHORIZED ||
+            row->charge == CHARGE_CAPTURING || row->charge == CHARGE_VOIDING)
+            broken("I5: booking %s never ends: %s, charge %d", text_of(&row->booking_id),
+                   booking_state_text(row->state), row->charge);
     }
-    list_for_each(it, &stores.pg.refunds) {
+    list_for_each (it, &stores.pg.refunds) {
         if (list_entry(it, struct pg_refund, link)->has_lease)
             broken("I5: a refund never ends");
     }
+}
+
+bool everything_ended(void)
+{
+    list_for_each (it, &stores.pg.bookings) {
+        if (list_entry(it, struct pg_booking, link)->has_lease)
+            return false;
+    }
+    list_for_each (it, &stores.pg.refunds) {
+        if (list_entry(it, struct pg_refund, link)->has_lease)
+            return false;
+    }
+    return list_empty(&stores.pg.outbox);
 }
 
 static int64_t worth(const struct pg_booking *b)
@@ -331,12 +368,15 @@ static void check_money(void)
         provider_charge(i, &event, &id, &v);
         b = pg_booking_find(&stores.pg, event, &id);
         if (v.captured - v.refunded != worth(b))
-            broken("I5: booking %s: %" PRId64 " taken, %" PRId64 " returned, its tickets are worth %" PRId64, text_of(&id), v.captured, v.refunded, worth(b));
+            broken("I5: booking %s: %" PRId64 " taken, %" PRId64
+                   " returned, its tickets are worth %" PRId64,
+                   text_of(&id), v.captured, v.refunded, worth(b));
         if (v.undecided || v.reserved)
-            broken("I5: booking %s is %s and money is still reserved for it", text_of(&id), booking_state_text(b->row.state));
+            broken("I5: booking %s is %s and money is still reserved for it", text_of(&id),
+                   booking_state_text(b->row.state));
         paid += v.captured > 0;
     }
-    list_for_each(it, &stores.pg.bookings) {
+    list_for_each (it, &stores.pg.bookings) {
         const struct pg_booking *b = list_entry(it, struct pg_booking, link);
 
         paid -= b->row.charge == CHARGE_CAPTURED;
@@ -358,8 +398,10 @@ static void check_mirror_is_truth(const struct pg_event *e)
     ver = redis_string(&stores.redis, key);
     for (size_t n = 0; n < e->seat_count; n++) {
         if (state.at[n] != '0' + e->seats[n].status || version_at(ver, n) != e->seats[n].version)
-            broken("I8: event %" PRIu64 ": Redis shows %.*s, seat %zu is %d at version %u in truth, %u in Redis", e->id, SLICE_ARG(state), n, e->seats[n].status,
-                   e->seats[n].version, version_at(ver, n));
+            broken("I8: event %" PRIu64
+                   ": Redis shows %.*s, seat %zu is %d at version %u in truth, %u in Redis",
+                   e->id, SLICE_ARG(state), n, e->seats[n].status, e->seats[n].version,
+                   version_at(ver, n));
     }
 }
 
@@ -370,7 +412,8 @@ void check_settled(void)
     check_decided();
     check_money();
     if (!list_empty(&stores.pg.outbox))
-        broken("I7: news of PostgreSQL never get out: %s", list_entry(stores.pg.outbox.next, struct pg_outbox, link)->type);
+        broken("I7: news of PostgreSQL never get out: %s",
+               list_entry(stores.pg.outbox.next, struct pg_outbox, link)->type);
     if (seen.lied)
         return;
     for (size_t i = 0; i < stores.pg.event_count; i++) {

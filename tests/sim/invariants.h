@@ -1,4 +1,5 @@
-/* The promises of DESIGN I1 to I8, as far as the booking core keeps them, looked at in the stores themselves. A broken one ends the seed (broken). */
+/* The promises of DESIGN I1 to I8, as far as the booking core keeps them, looked at in the stores
+ * themselves. A broken one ends the seed (broken). */
 #ifndef HOLDFAST_TESTS_SIM_INVARIANTS_H
 #define HOLDFAST_TESTS_SIM_INVARIANTS_H
 
@@ -10,6 +11,8 @@ void invariants_end(void);
 void check_step(void);
 /* Redis has lied: from now on only the truth is held to the promises. */
 void invariants_redis_lied(void);
+/* Nobody works on anything any more: there is nothing to wait for. */
+bool everything_ended(void);
 /* Everything has healed and had its time. */
 void check_settled(void);
 /* An engine is about to tell a buyer that it is sold (I2). */

@@ -1,5 +1,7 @@
-/* The loop of the simulation in place of engine/net/loop.c: the same functions, linked instead of libuv's. Timers are events of the world; a timer keeps its state in the
- * memory that libuv would use. The end of a turn comes a moment after the callback that asked for it, so that others gather. */
+/* The loop of the simulation in place of engine/net/loop.c: the same functions, linked instead of
+ * libuv's. Timers are events of the world; a timer keeps its state in the memory that libuv would
+ * use. The end of a turn comes a moment after the callback that asked for it, so that others
+ * gather. */
 #include "tests/sim/world.h"
 
 #include "engine/base/mem.h"
@@ -12,7 +14,8 @@ struct virtual_timer {
     uint64_t repeat_ms;
 };
 
-_Static_assert(sizeof(struct virtual_timer) <= sizeof(uv_timer_t), "a timer's state fits where libuv's was");
+_Static_assert(sizeof(struct virtual_timer) <= sizeof(uv_timer_t),
+               "a timer's state fits where libuv's was");
 
 static struct virtual_timer *inner(const struct timer *t)
 {
@@ -83,7 +86,8 @@ static void fire(struct sim_event *e)
 
 static void closed(struct sim_event *e)
 {
-    struct timer *t = container_of((uv_timer_t *)(void *)container_of(e, struct virtual_timer, event), struct timer, uv);
+    struct timer *t = container_of(
+        (uv_timer_t *)(void *)container_of(e, struct virtual_timer, event), struct timer, uv);
 
     t->close_cb(t);
 }

@@ -1,9 +1,11 @@
-/* sim: many small worlds, one a seed, each a sale in which things go wrong; after every step the promises are looked at in the stores.
+/* sim: many small worlds, one a seed, each a sale in which things go wrong; after every step the
+ * promises are looked at in the stores.
  *
- *   sim --seeds N [--from N]      N worlds; prints how many a second; exit 1 at the first broken promise, with the seed
- *   sim --seed N [--trace]        one world, with everything that happens; the same seed is the same world, bit for bit
- *   sim --plant BUG --seeds N     with a planted bug: exit 0 if some seed finds it
- *   sim --twice N                 N worlds, each twice; exit 1 if the two differ
+ *   sim --seeds N [--from N]      N worlds; prints how many a second; exit 1 at the first broken
+ * promise, with the seed sim --seed N [--trace]        one world, with everything that happens; the
+ * same seed is the same world, bit for bit sim --plant BUG --seeds N     with a planted bug: exit 0
+ * if some seed finds it sim --twice N                 N worlds, each twice; exit 1 if the two
+ * differ
  */
 #include "engine/base/log.h"
 #include "engine/base/map.h"
@@ -21,7 +23,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUYERS_MAX = 14, SALE_MS = 9000, SETTLE_MS = 45000, STEPS_MAX = 3000000 };
+enum {
+    BUYERS_MAX = 14,
+    SALE_MS = 9000,
+    CALM_MS = 20000,
+    SETTLE_MS = 45000,
+    LAST_MS = 3000,
+    STEPS_MAX = 3000000
+};
 
 static struct options {
     uint64_t from, seeds, seed, twice;
@@ -36,7 +45,8 @@ void broken(const char *format, ...)
     if (options.plant) {
         printf("%s is found by seed %" PRIu64 ": ", options.plant, world.seed);
     } else {
-        printf("seed %" PRIu64 ", at %.4f s, step %" PRIu64 ": ", world.seed, (double)world.now_ns / 1e9, world.steps);
+        printf("seed %" PRIu64 ", at %.4f s, step %" PRIu64 ": ", world.seed,
+               (double)world.now_ns / 1e9, world.steps);
     }
     va_start(list, format);
     vprintf(format, list);
@@ -126,6 +136,18 @@ static void end(void)
     world_end();
 }
 
+/* Long enough for every hold to end; then until nobody works on anything any more, and a moment for
+ * the last snapshot. */
+static void settle(void)
+{
+    int64_t healed = world.now_ns;
+
+    run_until(healed + CALM_MS * MS);
+    while (!everything_ended() && world.now_ns < healed + SETTLE_MS * MS)
+        run_until(world.now_ns + 1000 * MS);
+    run_until(world.now_ns + LAST_MS * MS);
+}
+
 static uint64_t run_seed(uint64_t seed)
 {
     uint64_t hash;
@@ -134,7 +156,7 @@ static uint64_t run_seed(uint64_t seed)
     run_until((2000 + (int64_t)chance(SALE_MS - 2000)) * MS);
     buyers_stop();
     trouble_heal();
-    run_until(world.now_ns + SETTLE_MS * MS);
+    settle();
     check_settled();
     hash = world.hash ^ world.steps;
     end();
@@ -161,10 +183,14 @@ static int run_many(void)
         steps += world.steps;
     }
     took = seconds() - start;
-    printf("%" PRIu64 " seeds from %" PRIu64 " ran clean in %.1f s: %.0f seeds/s, %.0f steps each\n", options.seeds, options.from, took,
-           (double)options.seeds / took, (double)steps / (double)options.seeds);
-    printf("holds %" PRIu64 ", refused %" PRIu64 ", bookings %" PRIu64 ", lost %" PRIu64 ", declined %" PRIu64 ", refunds %" PRIu64 ", unanswered %" PRIu64 "\n",
-           sale_counts.holds, sale_counts.refused, sale_counts.bookings, sale_counts.lost, sale_counts.declined, sale_counts.refunds, sale_counts.unanswered);
+    printf("%" PRIu64 " seeds from %" PRIu64
+           " ran clean in %.1f s: %.0f seeds/s, %.0f steps each\n",
+           options.seeds, options.from, took, (double)options.seeds / took,
+           (double)steps / (double)options.seeds);
+    printf("holds %" PRIu64 ", refused %" PRIu64 ", bookings %" PRIu64 ", lost %" PRIu64
+           ", declined %" PRIu64 ", refunds %" PRIu64 ", unanswered %" PRIu64 "\n",
+           sale_counts.holds, sale_counts.refused, sale_counts.bookings, sale_counts.lost,
+           sale_counts.declined, sale_counts.refunds, sale_counts.unanswered);
     if (options.plant)
         printf("%s was not found\n", options.plant);
     return options.plant != NULL;
@@ -189,7 +215,9 @@ static uint64_t number(const char *text)
     uint64_t value;
 
     if (!text || !slice_to_u64(slice_str(text), &value)) {
-        fprintf(stderr, "usage: sim [--seeds N] [--from N] | --seed N [--trace] | --plant BUG | --twice N\n");
+        fprintf(
+            stderr,
+            "usage: sim [--seeds N] [--from N] | --seed N [--trace] | --plant BUG | --twice N\n");
         exit(2);
     }
     return value;
@@ -224,7 +252,8 @@ int main(int argc, char **argv)
     map_seed(1);
     log_setup(LOG_ERROR, LOG_LOGFMT, options.trace ? 1 : open("/dev/null", O_WRONLY | O_CLOEXEC));
     if (options.one) {
-        printf("seed %" PRIu64 " ran clean: %016" PRIx64 "\n", options.seed, run_seed(options.seed));
+        printf("seed %" PRIu64 " ran clean: %016" PRIx64 "\n", options.seed,
+               run_seed(options.seed));
         return 0;
     }
     return options.twice ? run_twice() : run_many();

@@ -1,5 +1,6 @@
-/* The memory of the simulation in place of engine/base/mem.c: every block knows the host whose code took it, so that a host can die without a word. And its secrets: from
- * the seed (linked with --wrap=rng_secret). */
+/* The memory of the simulation in place of engine/base/mem.c: every block knows the host whose code
+ * took it, so that a host can die without a word. And its secrets: from the seed (linked with
+ * --wrap=rng_secret). */
 #include "tests/sim/world.h"
 
 #include "engine/base/mem.h"

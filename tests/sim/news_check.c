@@ -33,7 +33,8 @@ static void check_change(const struct news *n)
     if (rev <= *last)
         return; /* again */
     if (rev != *last + 1 && rev != (rev >> EPOCH_SHIFT << EPOCH_SHIFT) + 1)
-        broken("I7: event %" PRIu64 ": Kafka hears rev %" PRIu64 " after rev %" PRIu64, event, rev, *last);
+        broken("I7: event %" PRIu64 ": Kafka hears rev %" PRIu64 " after rev %" PRIu64, event, rev,
+               *last);
     *last = rev;
 }
 
@@ -61,7 +62,8 @@ static bool is_about(const struct news *n, const char *topic, uint64_t event)
 static void take_snapshot(struct picture *p, const struct news *n)
 {
     const char *at = strstr(n->payload, "\"state\":\"") + 9;
-    long len = base64_decode(slice_of(at, (size_t)(strchr(at, '"') - at)), (uint8_t *)p->state, sizeof(p->state));
+    long len = base64_decode(slice_of(at, (size_t)(strchr(at, '"') - at)), (uint8_t *)p->state,
+                             sizeof(p->state));
 
     p->rev = rev_of(n);
     p->len = len < 0 ? 0 : (size_t)len;
@@ -75,7 +77,8 @@ static void take_change(struct picture *p, const struct news *n)
     const char *state = json_string_value(json_object_get(o, "state"));
     size_t i;
 
-    json_array_foreach(json_object_get(o, "seats"), i, seat) {
+    json_array_foreach(json_object_get(o, "seats"), i, seat)
+    {
         for (size_t k = 0; k < 4; k++) {
             if (strcmp(state, names[k]) == 0)
                 p->state[json_integer_value(seat)] = (char)('0' + k);
@@ -102,18 +105,22 @@ void check_news_settled(const struct pg_event *e)
     struct picture p = {0};
 
     for (size_t i = 0; i < stores.news_count; i++) {
-        if (is_about(&stores.news[i], NEWS_TOPIC_SNAPSHOTS, e->id) && rev_of(&stores.news[i]) >= p.rev)
+        if (is_about(&stores.news[i], NEWS_TOPIC_SNAPSHOTS, e->id) &&
+            rev_of(&stores.news[i]) >= p.rev)
             take_snapshot(&p, &stores.news[i]);
     }
     for (size_t i = 0; i < stores.news_count; i++) {
-        if (is_about(&stores.news[i], NEWS_TOPIC_CHANGES, e->id) && rev_of(&stores.news[i]) == p.rev + 1)
+        if (is_about(&stores.news[i], NEWS_TOPIC_CHANGES, e->id) &&
+            rev_of(&stores.news[i]) == p.rev + 1)
             take_change(&p, &stores.news[i]);
     }
     for (size_t n = 0; n < e->seat_count; n++) {
         if (n >= p.len || p.state[n] != '0' + e->seats[n].status)
-            broken("I7: event %" PRIu64 ": Kafka shows %.*s at rev %" PRIu64 ", seat %zu is %d in truth", e->id, (int)p.len, p.state, p.rev, n, e->seats[n].status);
+            broken("I7: event %" PRIu64 ": Kafka shows %.*s at rev %" PRIu64
+                   ", seat %zu is %d in truth",
+                   e->id, (int)p.len, p.state, p.rev, n, e->seats[n].status);
     }
-    list_for_each(it, &stores.pg.bookings) {
+    list_for_each (it, &stores.pg.bookings) {
         const struct pg_booking *b = list_entry(it, struct pg_booking, link);
 
         if (b->row.event_id == e->id && b->row.confirmed_ms && !told(b))

@@ -67,7 +67,8 @@ void pg_array_read(struct slice text, struct pg_answer *a, struct pg_array *ret_
     ret_array->count = 0;
     while (rest.at[0] != '}') {
         assert(ret_array->count < PG_ARRAY_MAX);
-        ret_array->items[ret_array->count++] = rest.at[0] == '"' ? quoted(&rest, &a->arena) : plain(&rest);
+        ret_array->items[ret_array->count++] =
+            rest.at[0] == '"' ? quoted(&rest, &a->arena) : plain(&rest);
         if (rest.at[0] == ',')
             rest = slice_of(rest.at + 1, rest.len - 1);
     }
@@ -158,7 +159,8 @@ void pg_put_uuid(struct pg_answer *a, const struct uuid *u)
     pg_put(a, slice_str(text));
 }
 
-void pg_put_numbers(struct pg_answer *a, const uint32_t *numbers, size_t count, const char *open, const char *close)
+void pg_put_numbers(struct pg_answer *a, const uint32_t *numbers, size_t count, const char *open,
+                    const char *close)
 {
     char text[HOLD_SEATS_MAX * 11 + 3];
     size_t at = (size_t)snprintf(text, sizeof(text), "%s", open);

@@ -5,19 +5,23 @@
 
 /* ---- the guards ---- */
 
-static bool guarded(const struct pg_model *m, const struct pg_event *e, uint32_t seat, uint32_t version, uint64_t fence)
+static bool guarded(const struct pg_model *m, const struct pg_event *e, uint32_t seat,
+                    uint32_t version, uint64_t fence)
 {
     const struct pg_seat *s = &e->seats[seat];
 
-    return s->status == 0 && (m->plant.no_version || s->version == version) && (m->plant.no_fence || s->fence < (int64_t)fence);
+    return s->status == 0 && (m->plant.no_version || s->version == version) &&
+           (m->plant.no_fence || s->fence < (int64_t)fence);
 }
 
-static enum booking_outcome judge(struct pg_model *m, const struct pg_event *e, const struct purchase_row *row)
+static enum booking_outcome judge(struct pg_model *m, const struct pg_event *e,
+                                  const struct purchase_row *row)
 {
     int64_t price = 0;
 
     for (size_t i = 0; i < row->seat_count; i++) {
-        if (row->seats[i] >= e->seat_count || !guarded(m, e, row->seats[i], row->versions[i], row->fence))
+        if (row->seats[i] >= e->seat_count ||
+            !guarded(m, e, row->seats[i], row->versions[i], row->fence))
             return OUTCOME_SEAT_TAKEN;
         price += e->seats[row->seats[i]].price;
     }
@@ -30,13 +34,15 @@ static enum booking_outcome judge(struct pg_model *m, const struct pg_event *e, 
 
 static enum booking_state state_of(enum booking_outcome outcome)
 {
-    return outcome == OUTCOME_SOLD ? BOOKING_CONFIRMED : outcome == OUTCOME_HOLD_EXPIRED ? BOOKING_EXPIRED : BOOKING_LOST;
+    return outcome == OUTCOME_SOLD           ? BOOKING_CONFIRMED
+           : outcome == OUTCOME_HOLD_EXPIRED ? BOOKING_EXPIRED
+                                             : BOOKING_LOST;
 }
 
 /* ticket_one_live, over all tickets there are. */
 static bool live_elsewhere(const struct pg_model *m, const struct purchase_row *row)
 {
-    list_for_each(it, &m->bookings) {
+    list_for_each (it, &m->bookings) {
         const struct pg_booking *b = list_entry(it, struct pg_booking, link);
 
         for (size_t i = 0; b->row.event_id == row->event_id && i < b->ticket_count; i++) {
@@ -63,12 +69,14 @@ static void sell(struct pg_model *m, struct pg_booking *b)
         s->fence = (int64_t)b->row.fence;
         s->booked = true;
         s->booking_id = b->row.booking_id;
-        b->tickets[b->ticket_count++] = (struct pg_ticket){.seat = b->row.seats[i], .price = s->price, .live = true};
+        b->tickets[b->ticket_count++] =
+            (struct pg_ticket){.seat = b->row.seats[i], .price = s->price, .live = true};
     }
     b->row.confirmed_ms = m->now_ms;
 }
 
-static void tell_sale(struct pg_model *m, const struct pg_booking *b, struct slice payload, struct slice trace)
+static void tell_sale(struct pg_model *m, const struct pg_booking *b, struct slice payload,
+                      struct slice trace)
 {
     struct pg_outbox *o = pg_tell(m, b, "booking.confirmed", payload, trace);
 
@@ -110,14 +118,35 @@ static void put_outcome(struct pg_answer *a, enum booking_outcome outcome)
 
 /* ---- booking_commit ---- */
 
-enum { EVENT, BOOKING, IDEM, FINGERPRINT, HOLD, SESSION, FENCE, EXPIRES, SEATS, VERSIONS, EMAIL, NAME, TOTAL, CURRENCY, PAYLOAD, TRACE_, COLUMNS };
+enum {
+    EVENT,
+    BOOKING,
+    IDEM,
+    FINGERPRINT,
+    HOLD,
+    SESSION,
+    FENCE,
+    EXPIRES,
+    SEATS,
+    VERSIONS,
+    EMAIL,
+    NAME,
+    TOTAL,
+    CURRENCY,
+    PAYLOAD,
+    TRACE_,
+    COLUMNS
+};
 enum { COMMIT_MAX = 64 };
 
 static void read_row(const struct pg_array *columns, size_t i, struct purchase_row *row)
 {
-    *row = (struct purchase_row){.event_id = (uint64_t)pg_i64(columns[EVENT].items[i]), .booking_id = pg_uuid(columns[BOOKING].items[i]),
-                                 .idem = pg_uuid(columns[IDEM].items[i]), .fingerprint = pg_uuid(columns[FINGERPRINT].items[i]),
-                                 .fence = (uint64_t)pg_i64(columns[FENCE].items[i]), .expires_ms = pg_i64(columns[EXPIRES].items[i]),
+    *row = (struct purchase_row){.event_id = (uint64_t)pg_i64(columns[EVENT].items[i]),
+                                 .booking_id = pg_uuid(columns[BOOKING].items[i]),
+                                 .idem = pg_uuid(columns[IDEM].items[i]),
+                                 .fingerprint = pg_uuid(columns[FINGERPRINT].items[i]),
+                                 .fence = (uint64_t)pg_i64(columns[FENCE].items[i]),
+                                 .expires_ms = pg_i64(columns[EXPIRES].items[i]),
                                  .total = pg_i64(columns[TOTAL].items[i])};
     pg_text(columns[HOLD].items[i], row->hold_id, sizeof(row->hold_id));
     pg_text(columns[SESSION].items[i], row->session, sizeof(row->session));
@@ -128,7 +157,8 @@ static void read_row(const struct pg_array *columns, size_t i, struct purchase_r
     pg_numbers(columns[VERSIONS].items[i], row->versions);
 }
 
-static void put_verdict(struct pg_model *m, struct pg_answer *a, size_t i, bool known, const struct purchase_row *row)
+static void put_verdict(struct pg_model *m, struct pg_answer *a, size_t i, bool known,
+                        const struct purchase_row *row)
 {
     pg_put_i64(a, (int64_t)i + 1);
     pg_put_bool(a, known);
@@ -189,7 +219,8 @@ void pg_booking_commit(struct pg_model *m, const struct slice *params, struct pg
 
 /* ---- booking_commit_paid ---- */
 
-static void put_paid(struct pg_model *m, struct pg_answer *a, size_t i, const struct purchase_row *row, bool judged)
+static void put_paid(struct pg_model *m, struct pg_answer *a, size_t i,
+                     const struct purchase_row *row, bool judged)
 {
     pg_put_i64(a, (int64_t)i + 1);
     pg_put_bool(a, false);
@@ -238,6 +269,7 @@ void pg_booking_commit_paid(struct pg_model *m, const struct slice *params, stru
         b->step = "commit";
         b->has_lease = true;
         b->lease_until = m->now_ms + lease_ms;
+        b->paid_ms = m->now_ms;
         b->row.charge = wrong[i] == OUTCOME_SOLD ? CHARGE_CAPTURING : CHARGE_VOIDING;
         if (wrong[i] == OUTCOME_SOLD) {
             sell(m, b);
@@ -257,7 +289,7 @@ void pg_booking_commit_paid(struct pg_model *m, const struct slice *params, stru
 
 static bool hold_is_being_bought(const struct pg_model *m, const struct purchase_row *row)
 {
-    list_for_each(it, &m->bookings) {
+    list_for_each (it, &m->bookings) {
         const struct purchase_row *other = &list_entry(it, struct pg_booking, link)->row;
 
         if (other->event_id == row->event_id && strcmp(other->hold_id, row->hold_id) == 0 &&
@@ -269,8 +301,13 @@ static bool hold_is_being_bought(const struct pg_model *m, const struct purchase
 
 static void read_begin(const struct slice *p, struct purchase_row *row)
 {
-    *row = (struct purchase_row){.event_id = (uint64_t)pg_i64(p[0]), .booking_id = pg_uuid(p[1]), .idem = pg_uuid(p[2]), .fingerprint = pg_uuid(p[3]),
-                                 .fence = (uint64_t)pg_i64(p[6]), .expires_ms = pg_i64(p[7]), .total = pg_i64(p[12])};
+    *row = (struct purchase_row){.event_id = (uint64_t)pg_i64(p[0]),
+                                 .booking_id = pg_uuid(p[1]),
+                                 .idem = pg_uuid(p[2]),
+                                 .fingerprint = pg_uuid(p[3]),
+                                 .fence = (uint64_t)pg_i64(p[6]),
+                                 .expires_ms = pg_i64(p[7]),
+                                 .total = pg_i64(p[12])};
     pg_text(p[4], row->hold_id, sizeof(row->hold_id));
     pg_text(p[5], row->session, sizeof(row->session));
     row->seat_count = pg_numbers(p[8], row->seats);
@@ -280,7 +317,8 @@ static void read_begin(const struct slice *p, struct purchase_row *row)
     pg_text(p[13], row->currency, sizeof(row->currency));
 }
 
-static void put_begun(struct pg_model *m, struct pg_answer *a, const char *verdict, const struct pg_booking *b)
+static void put_begun(struct pg_model *m, struct pg_answer *a, const char *verdict,
+                      const struct pg_booking *b)
 {
     pg_put(a, slice_str(verdict));
     pg_put_purchase(m, a, b);
@@ -295,7 +333,8 @@ void pg_booking_begin(struct pg_model *m, const struct slice *p, struct pg_answe
     read_begin(p, &row);
     b = pg_booking_by_idem(m, row.event_id, &row.idem);
     if (b) {
-        bool over = memcmp(&b->row.fingerprint, &row.fingerprint, sizeof(row.fingerprint)) == 0 && b->has_lease && b->lease_until <= m->now_ms;
+        bool over = memcmp(&b->row.fingerprint, &row.fingerprint, sizeof(row.fingerprint)) == 0 &&
+                    b->has_lease && b->lease_until <= m->now_ms;
 
         if (over)
             b->lease_until = m->now_ms + lease_ms;
@@ -317,6 +356,8 @@ void pg_booking_begin(struct pg_model *m, const struct slice *p, struct pg_answe
     b->lease_until = m->now_ms + lease_ms;
     if (row.outcome == OUTCOME_SOLD) {
         b->row.charge = CHARGE_AUTHORIZING;
+        b->reconcile = true;
+        b->reconcile_due = b->paid_ms = m->now_ms;
         pg_text(p[14], b->row.provider, sizeof(b->row.provider));
         pg_text(p[15], b->row.token, sizeof(b->row.token));
     }
@@ -341,7 +382,8 @@ static void done(struct pg_booking *b)
 static void move(struct pg_booking *b, struct slice to, enum booking_outcome outcome, int64_t until)
 {
     struct purchase_row *r = &b->row;
-    bool undecided = r->state == BOOKING_PENDING && (r->charge == CHARGE_AUTHORIZING || r->charge == CHARGE_PENDING);
+    bool undecided = r->state == BOOKING_PENDING &&
+                     (r->charge == CHARGE_AUTHORIZING || r->charge == CHARGE_PENDING);
 
     if (slice_is(to, "authorized") && undecided) {
         r->state = BOOKING_AUTHORIZED;
@@ -357,7 +399,8 @@ static void move(struct pg_booking *b, struct slice to, enum booking_outcome out
         r->charge = CHARGE_DECLINED;
         r->outcome = outcome;
         done(b);
-    } else if (slice_is(to, "expired") && (r->state == BOOKING_PENDING || r->state == BOOKING_AUTHORIZED)) {
+    } else if (slice_is(to, "expired") &&
+               (r->state == BOOKING_PENDING || r->state == BOOKING_AUTHORIZED)) {
         r->state = BOOKING_EXPIRED;
         r->charge = CHARGE_VOIDING;
         r->outcome = outcome;
@@ -387,9 +430,34 @@ void pg_booking_move(struct pg_model *m, const struct slice *p, struct pg_answer
         return;
     if (p[4].at && !booking_outcome_parse(p[4], &outcome))
         assert(false);
+    b->paid_ms = m->now_ms;
     move(b, p[2], outcome, m->now_ms + pg_i64(p[5]));
     if (p[3].at && b->row.charge != CHARGE_NONE)
         pg_text(p[3], b->row.provider_ref, sizeof(b->row.provider_ref));
     m->changes++;
+    pg_put_purchase(m, a, b);
+}
+
+/* sql/0006_reconcile.sql */
+void pg_booking_rehold(struct pg_model *m, const struct slice *p, struct pg_answer *a)
+{
+    struct uuid id = pg_uuid(p[1]);
+    struct pg_booking *b = pg_booking_find(m, (uint64_t)pg_i64(p[0]), &id);
+
+    if (!b)
+        return;
+    if (b->row.state == BOOKING_PENDING || b->row.state == BOOKING_AUTHORIZED) {
+        b->row.state = BOOKING_AUTHORIZED;
+        b->step = "authorize";
+        pg_text(p[3], b->row.hold_id, sizeof(b->row.hold_id));
+        b->row.fence = (uint64_t)pg_i64(p[4]);
+        b->row.expires_ms = pg_i64(p[5]);
+        lease(b, m->now_ms + pg_i64(p[6]));
+        b->row.charge = CHARGE_AUTHORIZED;
+        b->paid_ms = m->now_ms;
+        if (p[2].at)
+            pg_text(p[2], b->row.provider_ref, sizeof(b->row.provider_ref));
+        m->changes++;
+    }
     pg_put_purchase(m, a, b);
 }

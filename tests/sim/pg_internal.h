@@ -7,7 +7,8 @@
 
 #define PG_ARRAY_MAX 1024
 
-typedef void (*pg_statement_fn)(struct pg_model *m, const struct slice *params, struct pg_answer *a);
+typedef void (*pg_statement_fn)(struct pg_model *m, const struct slice *params,
+                                struct pg_answer *a);
 
 struct pg_array {
     size_t count;
@@ -27,19 +28,22 @@ void pg_put_i64(struct pg_answer *a, int64_t value);
 void pg_put_uuid(struct pg_answer *a, const struct uuid *u);
 void pg_put_null(struct pg_answer *a);
 void pg_put_bool(struct pg_answer *a, bool value);
-void pg_put_numbers(struct pg_answer *a, const uint32_t *numbers, size_t count, const char *open, const char *close);
+void pg_put_numbers(struct pg_answer *a, const uint32_t *numbers, size_t count, const char *open,
+                    const char *close);
 void pg_row(struct pg_answer *a); /* the cells since the last one are a row */
 void pg_refuse(struct pg_answer *a, const char *sqlstate, const char *constraint);
 
 /* A row of the view `purchase`. */
 void pg_put_purchase(struct pg_model *m, struct pg_answer *a, const struct pg_booking *b);
-struct pg_outbox *pg_tell(struct pg_model *m, const struct pg_booking *b, const char *type, struct slice payload, struct slice trace);
+struct pg_outbox *pg_tell(struct pg_model *m, const struct pg_booking *b, const char *type,
+                          struct slice payload, struct slice trace);
 struct pg_booking *pg_booking_add(struct pg_model *m);
 
 /* pg_commit.c */
 void pg_booking_commit(struct pg_model *m, const struct slice *params, struct pg_answer *a);
 void pg_booking_commit_paid(struct pg_model *m, const struct slice *params, struct pg_answer *a);
 void pg_booking_begin(struct pg_model *m, const struct slice *params, struct pg_answer *a);
+void pg_booking_rehold(struct pg_model *m, const struct slice *params, struct pg_answer *a);
 void pg_booking_move(struct pg_model *m, const struct slice *params, struct pg_answer *a);
 /* pg_refund.c */
 void pg_refund_begin(struct pg_model *m, const struct slice *params, struct pg_answer *a);

@@ -32,22 +32,27 @@ void pg_free(struct pg_model *m)
 {
     for (size_t i = 0; i < m->event_count; i++)
         mem_free(m->events[i].seats);
-    list_for_each_safe(it, &m->bookings)
+    list_for_each_safe (it, &m->bookings)
         mem_free(list_entry(it, struct pg_booking, link));
-    list_for_each_safe(it, &m->refunds)
+    list_for_each_safe (it, &m->refunds)
         mem_free(list_entry(it, struct pg_refund, link));
-    list_for_each_safe(it, &m->outbox)
+    list_for_each_safe (it, &m->outbox)
         outbox_free(list_entry(it, struct pg_outbox, link));
-    list_for_each_safe(it, &m->webhooks)
+    list_for_each_safe (it, &m->webhooks)
         mem_free(list_entry(it, struct webhook, link));
 }
 
-struct pg_event *pg_event_add(struct pg_model *m, uint64_t id, size_t seats, int64_t price, bool charge)
+struct pg_event *pg_event_add(struct pg_model *m, uint64_t id, size_t seats, int64_t price,
+                              bool charge)
 {
     struct pg_event *e = &m->events[m->event_count++];
 
     assert(m->event_count <= PG_EVENTS_MAX);
-    *e = (struct pg_event){.id = id, .epoch = 1, .charge = charge, .seat_count = seats, .seats = mem_alloc(seats * sizeof(*e->seats))};
+    *e = (struct pg_event){.id = id,
+                           .epoch = 1,
+                           .charge = charge,
+                           .seat_count = seats,
+                           .seats = mem_alloc(seats * sizeof(*e->seats))};
     for (size_t i = 0; i < seats; i++) {
         e->seats[i].price = price;
         snprintf(e->seats[i].label, sizeof(e->seats[i].label), "A-1-%zu", i + 1);
@@ -71,7 +76,7 @@ static bool same(const struct uuid *a, const struct uuid *b)
 
 struct pg_booking *pg_booking_find(struct pg_model *m, uint64_t event_id, const struct uuid *id)
 {
-    list_for_each(it, &m->bookings) {
+    list_for_each (it, &m->bookings) {
         struct pg_booking *b = list_entry(it, struct pg_booking, link);
 
         if (b->row.event_id == event_id && same(&b->row.booking_id, id))
@@ -80,9 +85,10 @@ struct pg_booking *pg_booking_find(struct pg_model *m, uint64_t event_id, const 
     return NULL;
 }
 
-struct pg_booking *pg_booking_by_idem(struct pg_model *m, uint64_t event_id, const struct uuid *idem)
+struct pg_booking *pg_booking_by_idem(struct pg_model *m, uint64_t event_id,
+                                      const struct uuid *idem)
 {
-    list_for_each(it, &m->bookings) {
+    list_for_each (it, &m->bookings) {
         struct pg_booking *b = list_entry(it, struct pg_booking, link);
 
         if (b->row.event_id == event_id && same(&b->row.idem, idem))
@@ -100,7 +106,8 @@ struct pg_booking *pg_booking_add(struct pg_model *m)
     return b;
 }
 
-struct pg_outbox *pg_tell(struct pg_model *m, const struct pg_booking *b, const char *type, struct slice payload, struct slice trace)
+struct pg_outbox *pg_tell(struct pg_model *m, const struct pg_booking *b, const char *type,
+                          struct slice payload, struct slice trace)
 {
     struct pg_outbox *o;
     char id[UUID_TEXT_SIZE];
@@ -124,14 +131,16 @@ struct pg_outbox *pg_tell(struct pg_model *m, const struct pg_booking *b, const 
 
 /* ---- the view ---- */
 
-static void put_labels(struct pg_answer *a, const struct pg_event *e, const struct purchase_row *row)
+static void put_labels(struct pg_answer *a, const struct pg_event *e,
+                       const struct purchase_row *row)
 {
-    char text[HOLD_SEATS_MAX * 17 + 1];
+    char text[HOLD_SEATS_MAX * 33 + 1];
     size_t at = 0;
 
     for (size_t i = 0; i < row->seat_count; i++) {
         if (row->seats[i] < e->seat_count)
-            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? "\x1f" : "", e->seats[row->seats[i]].label);
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? "\x1f" : "",
+                                   e->seats[row->seats[i]].label);
     }
     if (at)
         pg_put(a, slice_of(text, at));
@@ -238,10 +247,11 @@ static void booking_resume(struct pg_model *m, const struct slice *p, struct pg_
     for (int64_t n = 0; n < limit; n++) {
         struct pg_booking *first = NULL;
 
-        list_for_each(it, &m->bookings) {
+        list_for_each (it, &m->bookings) {
             struct pg_booking *b = list_entry(it, struct pg_booking, link);
 
-            if (b->has_lease && b->lease_until <= now && (!first || b->lease_until < first->lease_until))
+            if (b->has_lease && b->lease_until <= now &&
+                (!first || b->lease_until < first->lease_until))
                 first = b;
         }
         if (!first)
@@ -253,6 +263,57 @@ static void booking_resume(struct pg_model *m, const struct slice *p, struct pg_
     }
 }
 
+static bool being_refunded(const struct pg_model *m, const struct pg_booking *b)
+{
+    list_for_each (it, &m->refunds) {
+        const struct pg_refund *r = list_entry(it, struct pg_refund, link);
+
+        if (r->booking == b && r->has_lease)
+            return true;
+    }
+    return false;
+}
+
+static bool to_be_compared(const struct pg_model *m, const struct pg_booking *b, int64_t rest_ms)
+{
+    bool at_rest = b->row.charge == CHARGE_CAPTURED || b->row.charge == CHARGE_VOIDED ||
+                   b->row.charge == CHARGE_DECLINED;
+
+    return b->reconcile && b->reconcile_due <= m->now_ms && b->paid_ms <= m->now_ms - rest_ms &&
+           at_rest && !b->has_lease && !being_refunded(m, b);
+}
+
+static void payment_reconcile(struct pg_model *m, const struct slice *p, struct pg_answer *a)
+{
+    int64_t limit = pg_i64(p[0]), rest_ms = pg_i64(p[1]);
+
+    while ((int64_t)a->result.rows < limit) {
+        struct pg_booking *first = NULL;
+
+        list_for_each (it, &m->bookings) {
+            struct pg_booking *b = list_entry(it, struct pg_booking, link);
+
+            if (to_be_compared(m, b, rest_ms) &&
+                (!first || b->reconcile_due < first->reconcile_due))
+                first = b;
+        }
+        if (!first)
+            return;
+        first->reconcile_due = m->now_ms + 60000;
+        pg_put_purchase(m, a, first);
+    }
+}
+
+static void payment_compared(struct pg_model *m, const struct slice *p, struct pg_answer *a)
+{
+    struct uuid id = pg_uuid(p[1]);
+    struct pg_booking *b = pg_booking_find(m, (uint64_t)pg_i64(p[0]), &id);
+
+    (void)a;
+    if (b)
+        b->reconcile = false;
+}
+
 static void webhook_receive(struct pg_model *m, const struct slice *p, struct pg_answer *a)
 {
     struct webhook *w;
@@ -261,7 +322,7 @@ static void webhook_receive(struct pg_model *m, const struct slice *p, struct pg
     struct pg_booking *b;
 
     snprintf(name, sizeof(name), "%.*s/%.*s", SLICE_ARG(p[0]), SLICE_ARG(p[1]));
-    list_for_each(it, &m->webhooks) {
+    list_for_each (it, &m->webhooks) {
         if (strcmp(list_entry(it, struct webhook, link)->name, name) == 0) {
             pg_put_bool(a, false);
             pg_row(a);
@@ -365,7 +426,7 @@ static void outbox_fetch(struct pg_model *m, const struct slice *p, struct pg_an
     size_t of_shard[16] = {0};
 
     pg_array_read(p[0], a, &shards);
-    list_for_each(it, &m->outbox) {
+    list_for_each (it, &m->outbox) {
         const struct pg_outbox *o = list_entry(it, struct pg_outbox, link);
         uint64_t shard = o->event_id % 16;
 
@@ -380,7 +441,7 @@ static void outbox_settle(struct pg_model *m, const struct slice *p, struct pg_a
 
     pg_array_read(p[1], a, &done);
     pg_array_read(p[3], a, &parked);
-    list_for_each_safe(it, &m->outbox) {
+    list_for_each_safe (it, &m->outbox) {
         struct pg_outbox *o = list_entry(it, struct pg_outbox, link);
 
         if (has(&done, o->id))
@@ -397,25 +458,20 @@ static const struct {
     const char *name;
     pg_statement_fn run;
 } statements[] = {
-    {"outbox_fetch", outbox_fetch},
-    {"outbox_settle", outbox_settle},
-    {"booking_resume", booking_resume},
-    {"refund_resume", pg_refund_resume},
-    {"relay_events", relay_events},
-    {"sweeper_events", sweeper_events},
-    {"mirror_read_truth", mirror_read_truth},
-    {"booking_find", booking_find},
-    {"booking_read", booking_read},
-    {"booking_begin", pg_booking_begin},
-    {"booking_move", pg_booking_move},
-    {"booking_commit", pg_booking_commit},
-    {"booking_commit_paid", pg_booking_commit_paid},
-    {"refund_begin", pg_refund_begin},
-    {"refund_done", pg_refund_done},
+    {"outbox_fetch", outbox_fetch},           {"outbox_settle", outbox_settle},
+    {"booking_resume", booking_resume},       {"refund_resume", pg_refund_resume},
+    {"relay_events", relay_events},           {"sweeper_events", sweeper_events},
+    {"mirror_read_truth", mirror_read_truth}, {"payment_reconcile", payment_reconcile},
+    {"payment_compared", payment_compared},   {"booking_find", booking_find},
+    {"booking_rehold", pg_booking_rehold},    {"booking_read", booking_read},
+    {"booking_begin", pg_booking_begin},      {"booking_move", pg_booking_move},
+    {"booking_commit", pg_booking_commit},    {"booking_commit_paid", pg_booking_commit_paid},
+    {"refund_begin", pg_refund_begin},        {"refund_done", pg_refund_done},
     {"webhook_receive", webhook_receive},
 };
 
-struct pg_answer *pg_run(struct pg_model *m, const struct db_statement *statement, const struct slice *params)
+struct pg_answer *pg_run(struct pg_model *m, const struct db_statement *statement,
+                         const struct slice *params)
 {
     struct pg_answer *a = pg_answer_new();
 

@@ -1,5 +1,7 @@
-/* A model of the truth in memory: the tables of sql/ that the booking core uses and each statement of engine/booking by its name, on a clock that the caller moves.
- * Every statement is one transaction, one after the other. tests/integration/test_fakes_agree.c shows that it answers as PostgreSQL does. */
+/* A model of the truth in memory: the tables of sql/ that the booking core uses and each statement
+ * of engine/booking by its name, on a clock that the caller moves. Every statement is one
+ * transaction, one after the other. tests/integration/test_fakes_agree.c shows that it answers as
+ * PostgreSQL does. */
 #ifndef HOLDFAST_TESTS_SIM_PG_MODEL_H
 #define HOLDFAST_TESTS_SIM_PG_MODEL_H
 
@@ -15,7 +17,7 @@ struct pg_seat {
     int64_t fence, price;
     bool booked;
     struct uuid booking_id;
-    char label[16];
+    char label[32];
 };
 
 struct pg_event {
@@ -38,6 +40,8 @@ struct pg_booking {
     const char *step;
     bool has_lease;
     int64_t lease_until;
+    bool reconcile;                 /* the payment is to be compared with the provider */
+    int64_t reconcile_due, paid_ms; /* paid_ms: payment.updated_at */
     size_t ticket_count;
     struct pg_ticket tickets[HOLD_SEATS_MAX];
 };
@@ -74,7 +78,8 @@ struct pg_model {
     struct pg_plant plant;
     struct pg_event events[PG_EVENTS_MAX];
     size_t event_count;
-    struct list bookings, refunds, outbox; /* struct pg_booking, pg_refund, pg_outbox, oldest first */
+    struct list bookings, refunds,
+        outbox; /* struct pg_booking, pg_refund, pg_outbox, oldest first */
     struct list webhooks;
     uint64_t outbox_next;
     /* A booking is about to be sold; the seats are as they were before. May be NULL. */
@@ -93,13 +98,17 @@ struct pg_answer {
 
 void pg_init(struct pg_model *m);
 void pg_free(struct pg_model *m);
-struct pg_event *pg_event_add(struct pg_model *m, uint64_t id, size_t seats, int64_t price, bool charge);
+struct pg_event *pg_event_add(struct pg_model *m, uint64_t id, size_t seats, int64_t price,
+                              bool charge);
 struct pg_event *pg_event_find(struct pg_model *m, uint64_t id);
 struct pg_booking *pg_booking_find(struct pg_model *m, uint64_t event_id, const struct uuid *id);
-struct pg_booking *pg_booking_by_idem(struct pg_model *m, uint64_t event_id, const struct uuid *idem);
+struct pg_booking *pg_booking_by_idem(struct pg_model *m, uint64_t event_id,
+                                      const struct uuid *idem);
 
-/* The answer is the caller's: pg_answer_free. A statement that is not known aborts: the model has to learn it. */
-struct pg_answer *pg_run(struct pg_model *m, const struct db_statement *statement, const struct slice *params);
+/* The answer is the caller's: pg_answer_free. A statement that is not known aborts: the model has
+ * to learn it. */
+struct pg_answer *pg_run(struct pg_model *m, const struct db_statement *statement,
+                         const struct slice *params);
 struct pg_answer *pg_answer_new(void);
 void pg_answer_free(struct pg_answer *a);
 

@@ -3,7 +3,24 @@
 
 #include "engine/base/json.h"
 
-static void put_work(struct pg_answer *a, const struct pg_refund *r)
+/* What the booking was in after this refund. */
+static const char *state_after(struct pg_model *m, const struct pg_refund *r)
+{
+    size_t seats = 0;
+
+    if (r->cancel)
+        return "cancelled";
+    list_for_each (it, &m->refunds) {
+        const struct pg_refund *other = list_entry(it, struct pg_refund, link);
+
+        seats += other->booking == r->booking ? other->seat_count : 0;
+        if (other == r)
+            break;
+    }
+    return seats == r->booking->row.seat_count ? "refunded" : "confirmed";
+}
+
+static void put_work(struct pg_model *m, struct pg_answer *a, const struct pg_refund *r)
 {
     const struct purchase_row *row = &r->booking->row;
 
@@ -16,7 +33,7 @@ static void put_work(struct pg_answer *a, const struct pg_refund *r)
     pg_put_numbers(a, r->versions, r->seat_count, "", "");
     pg_put_i64(a, r->amount);
     pg_put(a, slice_str(row->currency));
-    pg_put(a, slice_str(booking_state_text(row->state)));
+    pg_put(a, slice_str(state_after(m, r)));
     pg_put_bool(a, r->has_lease);
     if (row->charge == CHARGE_NONE)
         pg_put_null(a);
@@ -29,9 +46,10 @@ static void put_work(struct pg_answer *a, const struct pg_refund *r)
     pg_row(a);
 }
 
-static struct pg_refund *by_idem(struct pg_model *m, const struct pg_booking *b, const struct uuid *idem)
+static struct pg_refund *by_idem(struct pg_model *m, const struct pg_booking *b,
+                                 const struct uuid *idem)
 {
-    list_for_each(it, &m->refunds) {
+    list_for_each (it, &m->refunds) {
         struct pg_refund *r = list_entry(it, struct pg_refund, link);
 
         if (r->booking == b && memcmp(&r->idem, idem, sizeof(*idem)) == 0)
@@ -50,9 +68,11 @@ static bool wanted(uint32_t seat, const uint32_t *seats, size_t count)
 }
 
 /* Fills seats and amount of what would be given back; false when that may not be. */
-static bool choose(const struct pg_booking *b, bool all, const uint32_t *seats, size_t count, struct pg_refund *r)
+static bool choose(const struct pg_booking *b, bool all, const uint32_t *seats, size_t count,
+                   struct pg_refund *r)
 {
-    if (b->row.state != BOOKING_CONFIRMED || (b->row.charge != CHARGE_NONE && b->row.charge != CHARGE_CAPTURED))
+    if (b->row.state != BOOKING_CONFIRMED ||
+        (b->row.charge != CHARGE_NONE && b->row.charge != CHARGE_CAPTURED))
         return false;
     for (size_t i = 0; i < b->ticket_count; i++) {
         if (b->tickets[i].live && (all || wanted(b->tickets[i].seat, seats, count))) {
@@ -77,7 +97,8 @@ static void give_back(struct pg_model *m, struct pg_refund *r)
         s->booked = false;
     }
     for (size_t i = 0; i < b->ticket_count; i++) {
-        b->tickets[i].live = b->tickets[i].live && !wanted(b->tickets[i].seat, r->seats, r->seat_count);
+        b->tickets[i].live =
+            b->tickets[i].live && !wanted(b->tickets[i].seat, r->seats, r->seat_count);
         any = any || b->tickets[i].live;
     }
     if (!any)
@@ -86,7 +107,9 @@ static void give_back(struct pg_model *m, struct pg_refund *r)
 
 static void tell(struct pg_model *m, const struct pg_refund *r, struct slice trace)
 {
-    struct pg_outbox *o = pg_tell(m, r->booking, r->cancel ? "booking.cancelled" : "booking.refunded", SLICE_LITERAL("{}"), trace);
+    struct pg_outbox *o =
+        pg_tell(m, r->booking, r->cancel ? "booking.cancelled" : "booking.refunded",
+                SLICE_LITERAL("{}"), trace);
 
     if (!o)
         return;
@@ -105,11 +128,15 @@ void pg_refund_begin(struct pg_model *m, const struct slice *p, struct pg_answer
 
     if (r) {
         pg_put(a, SLICE_LITERAL("known"));
-        put_work(a, r);
+        put_work(m, a, r);
         return;
     }
     r = mem_alloc(sizeof(*r));
-    *r = (struct pg_refund){.booking = b, .id = pg_uuid(p[2]), .idem = idem, .fingerprint = pg_uuid(p[4]), .cancel = slice_is(p[5], "t")};
+    *r = (struct pg_refund){.booking = b,
+                            .id = pg_uuid(p[2]),
+                            .idem = idem,
+                            .fingerprint = pg_uuid(p[4]),
+                            .cancel = slice_is(p[5], "t")};
     if (!b || !choose(b, !p[6].at, seats, count, r)) {
         mem_free(r);
         pg_put(a, SLICE_LITERAL("not_refundable"));
@@ -125,7 +152,7 @@ void pg_refund_begin(struct pg_model *m, const struct slice *p, struct pg_answer
     tell(m, r, p[7]);
     m->changes++;
     pg_put(a, SLICE_LITERAL("begun"));
-    put_work(a, r);
+    put_work(m, a, r);
 }
 
 void pg_refund_done(struct pg_model *m, const struct slice *p, struct pg_answer *a)
@@ -133,7 +160,7 @@ void pg_refund_done(struct pg_model *m, const struct slice *p, struct pg_answer 
     struct uuid id = pg_uuid(p[1]);
     bool done = false;
 
-    list_for_each(it, &m->refunds) {
+    list_for_each (it, &m->refunds) {
         struct pg_refund *r = list_entry(it, struct pg_refund, link);
 
         if (memcmp(&r->id, &id, sizeof(id)) != 0 || !r->has_lease)
@@ -141,6 +168,8 @@ void pg_refund_done(struct pg_model *m, const struct slice *p, struct pg_answer 
         r->has_lease = false;
         done = r->booking->row.charge != CHARGE_NONE;
         r->booking->row.refunded += r->amount;
+        r->booking->paid_ms = r->booking->reconcile_due = m->now_ms;
+        r->booking->reconcile = true;
         m->changes++;
     }
     pg_put_bool(a, done);
@@ -154,16 +183,17 @@ void pg_refund_resume(struct pg_model *m, const struct slice *p, struct pg_answe
     for (int64_t n = 0; n < limit; n++) {
         struct pg_refund *first = NULL;
 
-        list_for_each(it, &m->refunds) {
+        list_for_each (it, &m->refunds) {
             struct pg_refund *r = list_entry(it, struct pg_refund, link);
 
-            if (r->has_lease && r->lease_until <= now && (!first || r->lease_until < first->lease_until))
+            if (r->has_lease && r->lease_until <= now &&
+                (!first || r->lease_until < first->lease_until))
                 first = r;
         }
         if (!first)
             return;
         first->lease_until = now + pg_i64(p[1]);
         m->changes++;
-        put_work(a, first);
+        put_work(m, a, first);
     }
 }

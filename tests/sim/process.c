@@ -92,14 +92,18 @@ void process_rebuild(struct process *p, uint64_t event_id)
 }
 
 /* As webhook_api.c, behind the signature. */
-static const struct db_statement receive_statement = {.name = "webhook_receive", .text = "SELECT webhook_receive($1::text, $2::text, $3::text, $4::bigint, $5::uuid)", .params = 5};
+static const struct db_statement receive_statement = {
+    .name = "webhook_receive",
+    .text = "SELECT webhook_receive($1::text, $2::text, $3::text, $4::bigint, $5::uuid)",
+    .params = 5};
 
 struct received {
     struct db_request request;
     struct process *process;
 };
 
-static void received_cb(struct db_request *request, enum status status, const struct db_result *result)
+static void received_cb(struct db_request *request, enum status status,
+                        const struct db_result *result)
 {
     struct received *r = container_of(request, struct received, request);
 
@@ -121,8 +125,10 @@ void process_webhook(struct process *p, struct slice payload)
         broken("a webhook cannot be read: %.*s", SLICE_ARG(payload));
     snprintf(event, sizeof(event), "%llu", (unsigned long long)hook.event_id);
     uuid_format(&hook.booking_id, booking);
-    const struct slice params[] = {slice_str("sim"), slice_str(hook.id), payload, slice_str(event), slice_str(booking)};
-    if (db_query(p->engine.db, &r->request, &receive_statement, params, LEDGER_DEADLINE_MS) != STATUS_OK)
+    const struct slice params[] = {slice_str("sim"), slice_str(hook.id), payload, slice_str(event),
+                                   slice_str(booking)};
+    if (db_query(p->engine.db, &r->request, &receive_statement, params, LEDGER_DEADLINE_MS) !=
+        STATUS_OK)
         mem_free(r);
     world_enter(was);
 }

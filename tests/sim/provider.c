@@ -14,6 +14,7 @@ enum { SLOW_MS = 5000, HANG_MS = 60000, PEND_SHORT_MS = 200, PEND_LATE_MS = 6000
 
 struct provider_options provider_options;
 void (*provider_webhook)(struct slice payload);
+uint64_t provider_changes;
 
 static struct charge_book book;
 static struct list decisions;
@@ -30,7 +31,9 @@ struct decision {
 static void send_webhook(const struct charge *c, enum charge_state state, unsigned number)
 {
     char text[512];
-    int len = snprintf(text, sizeof(text), "{\"id\":\"evt_%u\",\"charge\":{\"reference\":\"%s\",\"state\":\"%s\"}}", number, c->reference, charge_state_text(state));
+    int len = snprintf(text, sizeof(text),
+                       "{\"id\":\"evt_%u\",\"charge\":{\"reference\":\"%s\",\"state\":\"%s\"}}",
+                       number, c->reference, charge_state_text(state));
 
     if (provider_webhook)
         provider_webhook(slice_of(text, (size_t)len));
@@ -41,6 +44,7 @@ static void decide(struct sim_event *e)
     struct decision *d = container_of(e, struct decision, event);
     enum script_webhook webhook = script_of(slice_str(d->charge->token))->webhook;
 
+    provider_changes++;
     if (charge_authorize(&book, d->charge) == CHARGE_OK) {
         TRACE("provider: %s is authorised", d->charge->reference);
         webhook_count++;
@@ -61,7 +65,11 @@ static void decide_after(struct charge *c)
 
     d->charge = c;
     list_push_back(&decisions, &d->link);
-    world_at(&d->event, NULL, (script_of(slice_str(c->token))->decision == SCRIPT_PEND_LATE ? PEND_LATE_MS : PEND_SHORT_MS) * MS, decide);
+    world_at(&d->event, NULL,
+             (script_of(slice_str(c->token))->decision == SCRIPT_PEND_LATE ? PEND_LATE_MS
+                                                                           : PEND_SHORT_MS) *
+                 MS,
+             decide);
 }
 
 /* ---- calls ---- */
@@ -70,7 +78,10 @@ static void reply(struct virtual_call *call, int http_status, const struct charg
 {
     struct json_out w;
 
-    call->http_status = http_status ? http_status : c->state == CHARGE_PENDING ? 202 : c->state == CHARGE_DECLINED ? 402 : 200;
+    call->http_status = http_status                   ? http_status
+                        : c->state == CHARGE_PENDING  ? 202
+                        : c->state == CHARGE_DECLINED ? 402
+                                                      : 200;
     json_begin(&w, &call->answer);
     if (c)
         charge_write(&w, c);
@@ -83,22 +94,27 @@ static int64_t pause_of(enum script_delay delay)
 
 static enum charge_state first_state(const struct script *s)
 {
-    return s->decision == SCRIPT_APPROVE ? CHARGE_AUTHORIZED : s->decision == SCRIPT_DECLINE ? CHARGE_DECLINED : CHARGE_PENDING;
+    return s->decision == SCRIPT_APPROVE   ? CHARGE_AUTHORIZED
+           : s->decision == SCRIPT_DECLINE ? CHARGE_DECLINED
+                                           : CHARGE_PENDING;
 }
 
 static void create(struct virtual_call *call)
 {
     char why[100];
     json_t *body = json_parse_object(call->body, why, sizeof(why));
-    const char *reference = json_string_value(json_object_get(body, "reference")), *token = json_string_value(json_object_get(body, "token"));
+    const char *reference = json_string_value(json_object_get(body, "reference")),
+               *token = json_string_value(json_object_get(body, "token"));
     const struct script *script;
     struct charge *c;
     size_t known = book.count;
 
     assert(reference && token);
     script = script_of(slice_str(token));
-    if (charge_create(&book, slice_str(reference), slice_str(token), json_integer_value(json_object_get(body, "amount")),
-                      slice_str(json_string_value(json_object_get(body, "currency"))), first_state(script), &c)) {
+    if (charge_create(&book, slice_str(reference), slice_str(token),
+                      json_integer_value(json_object_get(body, "amount")),
+                      slice_str(json_string_value(json_object_get(body, "currency"))),
+                      first_state(script), &c)) {
         call->http_status = 422;
     } else {
         reply(call, 0, c);
@@ -133,7 +149,10 @@ static void change(struct virtual_call *call, struct charge *c, struct slice wha
     } else {
         assert(slice_is(what, "refunds"));
         body = json_parse_object(call->body, why, sizeof(why));
-        outcome(call, charge_refund(&book, c, call->key, json_integer_value(json_object_get(body, "amount"))), c);
+        outcome(
+            call,
+            charge_refund(&book, c, call->key, json_integer_value(json_object_get(body, "amount"))),
+            c);
         json_decref(body);
     }
 }
@@ -144,6 +163,7 @@ static void serve(struct virtual_call *call)
     struct slice path = call->path, id, reference = SLICE_LITERAL("/v1/charges?reference=");
     struct charge *c;
 
+    provider_changes++;
     TRACE("provider <- %.*s %.*s", SLICE_ARG(call->path), SLICE_ARG(call->body));
     if (slice_is(path, "/v1/charges")) {
         create(call);
@@ -204,11 +224,15 @@ static void parse_reference(struct slice text, uint64_t *ret_event_id, struct uu
     (void)good;
 }
 
-void provider_charge(size_t i, uint64_t *ret_event_id, struct uuid *ret_booking_id, struct provider_view *ret_view)
+void provider_charge(size_t i, uint64_t *ret_event_id, struct uuid *ret_booking_id,
+                     struct provider_view *ret_view)
 {
     const struct charge *c = book.all[i];
 
     parse_reference(slice_str(c->reference), ret_event_id, ret_booking_id);
-    *ret_view = (struct provider_view){.amount = c->amount, .captured = c->captured, .refunded = c->refunded, .undecided = c->state == CHARGE_PENDING,
+    *ret_view = (struct provider_view){.amount = c->amount,
+                                       .captured = c->captured,
+                                       .refunded = c->refunded,
+                                       .undecided = c->state == CHARGE_PENDING,
                                        .reserved = c->state == CHARGE_AUTHORIZED};
 }

@@ -1,5 +1,6 @@
-/* The three stores of a world, with a network between them and the engines that loses, delays and cuts. Each engine has its own connections (kv_connect, ...); what the stores
- * hold is one for all. */
+/* The three stores of a world, with a network between them and the engines that loses, delays and
+ * cuts. Each engine has its own connections (kv_connect, ...); what the stores hold is one for all.
+ */
 #ifndef HOLDFAST_TESTS_SIM_STORES_H
 #define HOLDFAST_TESTS_SIM_STORES_H
 
@@ -10,12 +11,12 @@
 
 /* Chances of a thousand, for each message or statement. All zero: a perfect world. */
 struct faults {
-    unsigned slow;         /* takes up to 3 s */
-    unsigned kv_cut;       /* the connection breaks with what is in flight */
-    unsigned db_not_run;   /* fails, and did not run */
-    unsigned db_lost;      /* ran, the answer is lost */
-    unsigned db_lock_cut;  /* the connection of the locks breaks */
-    unsigned bus_lost;     /* on the topic, the acknowledgement is lost */
+    unsigned slow;        /* takes up to 3 s */
+    unsigned kv_cut;      /* the connection breaks with what is in flight */
+    unsigned db_not_run;  /* fails, and did not run */
+    unsigned db_lost;     /* ran, the answer is lost */
+    unsigned db_lock_cut; /* the connection of the locks breaks */
+    unsigned bus_lost;    /* on the topic, the acknowledgement is lost */
     unsigned bus_twice;
     unsigned pay_not_run, pay_lost, pay_twice;
 };

@@ -96,20 +96,25 @@ static void lose_revs(void)
     TRACE("redis lies: event %" PRIu64 " is %" PRIu64 " revs back", event, back_by);
 }
 
-/* A seat's version is an older one. */
+/* A seat that came back on sale has the version of an earlier time. */
 static void lose_version(void)
 {
     uint64_t event = 1 + chance(2);
-    uint32_t seat = chance(8);
-    const struct pg_seat *s = &pg_event_find(&stores.pg, event)->seats[seat];
+    const struct pg_event *e = pg_event_find(&stores.pg, event);
+    uint32_t seat = 0;
     char key[32], at[16], value[16];
 
-    if (!s->version)
+    while (seat < e->seat_count &&
+           (e->seats[seat].status != 0 || e->seats[seat].version == 0 || chance(2)))
+        seat++;
+    if (seat == e->seat_count)
         return;
     snprintf(key, sizeof(key), "{e%" PRIu64 "}:ver", event);
     snprintf(at, sizeof(at), "#%u", seat);
-    snprintf(value, sizeof(value), "%u", s->version - 1 - chance(s->version));
-    command(6, (struct slice[]){SLICE_LITERAL("BITFIELD"), slice_str(key), SLICE_LITERAL("SET"), SLICE_LITERAL("u32"), slice_str(at), slice_str(value)});
+    snprintf(value, sizeof(value), "%u",
+             e->seats[seat].version - 1 - chance(e->seats[seat].version));
+    command(6, (struct slice[]){SLICE_LITERAL("BITFIELD"), slice_str(key), SLICE_LITERAL("SET"),
+                                SLICE_LITERAL("u32"), slice_str(at), slice_str(value)});
     TRACE("redis lies: seat %u of event %" PRIu64 " has version %s", seat, event, value);
 }
 
@@ -118,8 +123,8 @@ static void lie(void)
     invariants_redis_lied();
     switch (chance(4)) {
     case 0: redis_go_back(); return;
-    case 1: lose_version(); return;
-    default: lose_revs(); return;
+    case 1: lose_revs(); return;
+    default: lose_version(); return;
     }
 }
 
@@ -163,8 +168,16 @@ enum trouble_kind trouble_begin(enum trouble_kind asked)
     memset(&kafka_back, 0, sizeof(kafka_back));
     if (kind == TROUBLE_NONE)
         return kind;
-    stores.faults = (struct faults){.slow = rate(30), .kv_cut = rate(8), .db_not_run = rate(30), .db_lost = rate(30), .db_lock_cut = rate(5), .bus_lost = rate(100),
-                                    .bus_twice = rate(100), .pay_not_run = rate(100), .pay_lost = rate(100), .pay_twice = rate(100)};
+    stores.faults = (struct faults){.slow = rate(30),
+                                    .kv_cut = rate(8),
+                                    .db_not_run = rate(30),
+                                    .db_lost = rate(30),
+                                    .db_lock_cut = rate(5),
+                                    .bus_lost = rate(100),
+                                    .bus_twice = rate(100),
+                                    .pay_not_run = rate(100),
+                                    .pay_lost = rate(100),
+                                    .pay_twice = rate(100)};
     world_at(&next_blow, NULL, (int64_t)chance(2000) * MS, blow);
     return kind;
 }

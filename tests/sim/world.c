@@ -145,7 +145,8 @@ void world_begin(uint64_t seed, bool trace)
     struct sim_event **queue = world.queue;
     size_t cap = world.cap;
 
-    world = (struct world){.seed = seed, .trace = trace, .queue = queue, .cap = cap, .hash = 14695981039346656037u};
+    world = (struct world){
+        .seed = seed, .trace = trace, .queue = queue, .cap = cap, .hash = 14695981039346656037u};
     rng_seed(&world.rng, seed);
     list_init(&world.hosts);
 }

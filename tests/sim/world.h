@@ -1,5 +1,7 @@
-/* The world of a simulation: one thread, one seed, a clock that jumps from event to event. Everything that happens is an event in one queue; the production code of
- * engine/booking runs on it unchanged, its loop and timers are loop_virtual.c, its memory is mem_virtual.c, its secrets come from the seed. */
+/* The world of a simulation: one thread, one seed, a clock that jumps from event to event.
+ * Everything that happens is an event in one queue; the production code of engine/booking runs on
+ * it unchanged, its loop and timers are loop_virtual.c, its memory is mem_virtual.c, its secrets
+ * come from the seed. */
 #ifndef HOLDFAST_TESTS_SIM_WORLD_H
 #define HOLDFAST_TESTS_SIM_WORLD_H
 
@@ -25,7 +27,8 @@ struct sim_event {
     size_t at;         /* place in the queue, from 1; 0: not in it */
 };
 
-/* One life of an engine process. Dies without a word: its events never happen, its memory is gone. */
+/* One life of an engine process. Dies without a word: its events never happen, its memory is gone.
+ */
 struct host {
     unsigned id;
     bool alive;
@@ -58,7 +61,8 @@ void world_end(void); /* every host is dead by then */
 /* The next event; false when there is none. */
 bool world_step(void);
 
-void world_at(struct sim_event *e, struct host *host, int64_t after_ns, sim_event_fn fn); /* again: moves it */
+void world_at(struct sim_event *e, struct host *host, int64_t after_ns,
+              sim_event_fn fn); /* again: moves it */
 void world_cancel(struct sim_event *e);
 
 struct host *host_new(unsigned id);
@@ -92,7 +96,8 @@ static inline bool happens(unsigned per_mille)
 /* How long a message is on its way: 0.1 to 1.1 ms, now and then much longer. */
 int64_t latency_ns(unsigned slow_per_mille);
 
-/* One line of the trace. The arguments are always evaluated; the text is only made when somebody reads it. */
+/* One line of the trace. The arguments are always evaluated; the text is only made when somebody
+ * reads it. */
 #define TRACE(...)                                                                                 \
     do {                                                                                           \
         if (world.trace) {                                                                         \
