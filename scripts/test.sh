@@ -60,7 +60,10 @@ test_prepare() {
     case $1 in *' browser '*) groups+=(browser) ;; *' unit '* | *' e2e '*) groups+=(node) ;; esac
     packages_ensure "${groups[@]}"
     case $1 in *' integration '* | *' e2e '* | *' browser '*) kafka_install ;; esac
-    build_ensure
+    case $1 in
+    *' unit '* | *' sim '* | *' fuzz '* | *' integration '*) build_ensure ;;
+    *) build_ensure "${BUILD_STACK[@]}" ;;
+    esac
     case $1 in *' browser '*) browser_install ;; esac
     stack_unlock
 }
