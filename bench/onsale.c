@@ -7,13 +7,15 @@
 
 enum { TELL_MS = 250, LONGEST_S = 600, LAG_MAX_MS = 2000 };
 
+#define SETTLE_NS 10000000000 /* what was confirmed must be on the map so long after the last fan */
+
 struct sale {
     struct crowd crowd;
     struct hall hall;
     struct timer tell;
     struct fan *fans;
     bool over, tell_closed;
-    int64_t sold_out_ns;
+    int64_t sold_out_ns, empty_ns;
 };
 
 static struct sale *sale_of(struct crowd *c)
@@ -31,9 +33,22 @@ static void finish(struct sale *s)
     loop_stop(s->crowd.run->loop);
 }
 
+/* The hall is looked at a few times a second only, so its last look may be from before the last
+ * sale, and a store that is just coming back shows a sale late. */
+static void finish_when_settled(struct sale *s)
+{
+    int64_t now_ns = loop_mono_ns(s->crowd.run->loop);
+
+    if (s->crowd.seats_bought <= s->hall.counts[2] || now_ns - s->empty_ns > SETTLE_NS)
+        finish(s);
+}
+
 static void crowd_done(struct crowd *c)
 {
-    finish(sale_of(c));
+    struct sale *s = sale_of(c);
+
+    s->empty_ns = loop_mono_ns(c->run->loop);
+    finish_when_settled(s);
 }
 
 static double ms(const struct run *run, enum fan_step step, double q)
@@ -61,6 +76,8 @@ static void tell_cb(struct timer *t)
                  ms(run, STEP_BOOK, 0.99), c->left);
     if (run->interrupted || seconds > LONGEST_S)
         finish(s);
+    else if (s->empty_ns)
+        finish_when_settled(s);
 }
 
 static void figures(struct sale *s)
