@@ -138,9 +138,18 @@ test_logs_keep() {
 test_suites_on_stack() {
     local line
     while IFS= read -r line; do export "${line?}"; done <"$HOLDFAST_STATE/env"
-    case $1 in *' e2e '*) test_node "$LOGS/e2e.tap" "$ROOT"/tests/e2e/*.test.mjs ;; esac
+    case $1 in *' e2e '*) test_e2e ;; esac
     case $1 in *' browser '*) test_browser ;; esac
     unset "${!PG@}"
+}
+
+# One file after the other: some kill the servers that all of them use.
+test_e2e() {
+    local file name
+    for file in "$ROOT"/tests/e2e/*.test.mjs; do
+        name=${file##*/}
+        test_node "$LOGS/e2e-${name%.test.mjs}.tap" "$file"
+    done
 }
 
 # playwright-core from the lock file, once per lock file; the browser is the distribution's.

@@ -2,9 +2,51 @@
 import { env } from './http.mjs';
 import { connect } from './websocket.mjs';
 
-export async function view(event, { since } = {}) {
+export async function view(event, { since, states } = {}) {
   const url = `${env.HOLDFAST_URL}/v1/seatmaps/${event}${since === undefined ? '' : `?since=${since}`}`;
-  return new View(await connect(url, { protocols: ['holdfast.seatmap.v1'] }));
+  const viewer = new View(await connect(url, { protocols: ['holdfast.seatmap.v1'] }));
+  if (states) Object.assign(viewer, { rev: since, states });
+  return viewer;
+}
+
+/**
+ * Watches a sale without refunds through any number of lost connections, coming back with the rev it has, as the pages do. What must never
+ * be shown is kept in `wrong`: a rev that goes back, a delta that does not fit, a sold seat that is no longer sold.
+ */
+export class Onlooker {
+  states = [];
+  rev = 0;
+  connections = 0;
+  wrong = [];
+  #over = false;
+  #ended;
+
+  constructor(event) { this.event = event; this.#ended = this.#watch(); }
+
+  async #watch() {
+    while (!this.#over) {
+      let viewer;
+      try {
+        viewer = await view(this.event, this.rev ? { since: this.rev, states: this.states } : {});
+        this.connections++;
+        await this.#look(viewer);
+      } catch (error) {
+        if (!/closed|refused|ECONN|socket hang up|EPIPE/.test(`${error.message} ${error.code}`)) this.wrong.push(error.message);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      } finally { viewer?.close(); }
+    }
+  }
+
+  async #look(viewer) {
+    while (!this.#over) {
+      const before = [...this.states];
+      await viewer.until('anything new', () => this.#over || viewer.rev !== this.rev, 3600);
+      before.forEach((state, seat) => { if (state === 2 && viewer.states[seat] !== 2) this.wrong.push(`seat ${seat} was sold and is shown as ${viewer.states[seat]}`); });
+      [this.rev, this.states] = [viewer.rev, viewer.states];
+    }
+  }
+
+  async leave() { this.#over = true; await this.#ended; }
 }
 
 class View {

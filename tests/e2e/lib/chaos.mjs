@@ -1,0 +1,46 @@
+// A sale under load, and what can be done to the servers below it.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { env, until } from './http.mjs';
+import { open_sale, sql } from './sale.mjs';
+
+/** The harness plays the fans of a new event; `ended` resolves with {code, output} when the last one has left. */
+export async function crowd({ seats = 300, fans = 600, think_ms = 400, ...more } = {}) {
+  const event = await open_sale({ seats, queue: true, hold_seconds: 5, paymentSeconds: 20, rate: fans * 12, max_active: fans, ...more });
+  const out = mkdtempSync('/tmp/holdfast-crowd-');
+  const args = ['onsale', '--event', event, '--users', fans, '--arrive-ms', 1500, '--think-ms', think_ms, '--out', out, '--quiet'].map(String);
+  const bench = spawn(`${env.HOLDFAST_BUILD_DIR}/bench/bench`, args, { env });
+  let output = '';
+  for (const stream of [bench.stdout, bench.stderr]) stream.on('data', (text) => { output += text; });
+  const sale = { event, seats, confirmed: `${out}/confirmed.txt`, over: false };
+  sale.ended = new Promise((resolve) => { bench.on('close', (code) => { sale.over = true; resolve({ code, output }); }); });
+  sale.clear = () => { bench.kill('SIGKILL'); rmSync(out, { recursive: true, force: true }); };
+  return sale;
+}
+
+/** How many seats the truth has sold. */
+export const sold = async (event) => Number((await sql(`SELECT count(*) FROM event_seat WHERE event_id = ${event} AND status = 2`))[0][0]);
+
+/** Waits until so large a part of the seats is sold; the sale must still be going on then. */
+export async function sold_part(sale, part) {
+  await until(`${part} of the seats sold`, async () => sale.over || (await sold(sale.event)) >= sale.seats * part, 60);
+  if (sale.over) throw new Error('the sale was over before anything could be done to it');
+}
+
+const run_file = (name, kind) => `${env.HOLDFAST_STATE}/run/${name}.${kind}`;
+const pid_in = (file) => Number(readFileSync(file, 'utf8').split(' ')[0]);
+
+/** kill -9; resolves when the supervisor has started another one. */
+export async function kill(name) {
+  const pid = pid_in(run_file(name, 'pid'));
+  process.kill(pid, 'SIGKILL');
+  await until(`another ${name}`, () => pid_in(run_file(name, 'pid')) !== pid);
+}
+
+/** kill -9, and nobody starts it again until the returned function is called: its supervisor is stopped as long. */
+export function take_away(name) {
+  const supervisor = pid_in(run_file(name, 'sup'));
+  process.kill(supervisor, 'SIGSTOP');
+  process.kill(pid_in(run_file(name, 'pid')), 'SIGKILL');
+  return () => process.kill(supervisor, 'SIGCONT');
+}
