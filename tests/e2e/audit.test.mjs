@@ -203,6 +203,17 @@ describe('the audit', { concurrency: 8 }, () => {
   breaks('a confirmed booking that was never told', 'I7', (w) => `event ${w.event} booking ${w.booking}: confirmed, but neither on kafka nor in the outbox`,
     (w) => sql(`DELETE FROM outbox WHERE event_id = ${w.event}`), { told: false });
 
+  test('money that is still on its way is waited for', async () => {
+    const world = await new World().make();
+    await sql(`UPDATE payment SET state = 'capturing', captured = 0 WHERE event_id = ${world.event};
+      UPDATE booking SET step = 'commit', lease_until = now() + interval '5 s' WHERE event_id = ${world.event}`);
+    const captured = sql(`SELECT pg_sleep(2); UPDATE payment SET state = 'captured', captured = amount WHERE event_id = ${world.event};
+      UPDATE booking SET step = 'done', lease_until = NULL WHERE event_id = ${world.event}`);
+    const { code, output } = await world.audit();
+    await captured;
+    assert.equal(code, 0, output);
+  });
+
   test('an event of which the topics say nothing', async () => {
     const world = await new World().make({ silent: true });
     const bad = await world.audit();
