@@ -86,7 +86,7 @@ struct till_settings {
         {"booking-lease-ms",                                                                       \
          CONFIG_INT,                                                                               \
          offsetof(type, member.booking_lease_ms),                                                  \
-         "30000",                                                                                  \
+         "12000",                                                                                  \
          100,                                                                                      \
          600000,                                                                                   \
          false,                                                                                    \
