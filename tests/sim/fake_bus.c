@@ -10,6 +10,7 @@ struct fake_bus {
     struct bus bus;
     struct host *host;
     int64_t arrives_ns;
+    bool cut;            /* what its dead engine had not sent yet is lost, and all behind it */
     struct list waiting; /* struct job: while Kafka is away */
     struct sim_event again;
     struct list link;
@@ -103,7 +104,8 @@ static void arrive(struct sim_event *e)
     struct job *j = container_of(e, struct job, progress);
     struct fake_bus *c = j->conn;
 
-    if (!c->host->alive && chance(2)) { /* never left its process */
+    c->cut = c->cut || (!c->host->alive && chance(2));
+    if (c->cut) {
         release(&j->news);
         mem_free(j);
     } else if (stores.kafka_away || !list_empty(&c->waiting)) {

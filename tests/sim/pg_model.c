@@ -242,24 +242,26 @@ static void booking_read(struct pg_model *m, const struct slice *p, struct pg_an
 /* ORDER BY lease_until; equal ones in the order of the table here, in any order there. */
 static void booking_resume(struct pg_model *m, const struct slice *p, struct pg_answer *a)
 {
-    int64_t limit = pg_i64(p[0]), now = m->now_ms;
+    int64_t limit = pg_i64(p[0]), until = m->now_ms + pg_i64(p[1]);
 
-    for (int64_t n = 0; n < limit; n++) {
+    list_for_each (it, &m->bookings)
+        list_entry(it, struct pg_booking, link)->taken = false;
+    while ((int64_t)a->result.rows < limit) {
         struct pg_booking *first = NULL;
 
         list_for_each (it, &m->bookings) {
             struct pg_booking *b = list_entry(it, struct pg_booking, link);
 
-            if (b->has_lease && b->lease_until <= now &&
+            if (b->has_lease && !b->taken && b->lease_until <= m->now_ms &&
                 (!first || b->lease_until < first->lease_until))
                 first = b;
         }
         if (!first)
             return;
-        first->lease_until = now + pg_i64(p[1]);
+        first->taken = true;
         m->changes++;
-        pg_put_purchase(m, a, first);
-        assert(first->lease_until > now || limit == 1);
+        pg_put_purchase(m, a, first); /* as it was before: one statement, one snapshot */
+        first->lease_until = until;
     }
 }
 

@@ -38,7 +38,7 @@ struct pg_booking {
     struct list link;
     struct purchase_row row; /* live and labels are not kept here; leased neither */
     const char *step;
-    bool has_lease;
+    bool has_lease, taken; /* taken: by the statement that runs */
     int64_t lease_until;
     bool reconcile;                 /* the payment is to be compared with the provider */
     int64_t reconcile_due, paid_ms; /* paid_ms: payment.updated_at */
@@ -50,7 +50,7 @@ struct pg_refund {
     struct list link;
     struct pg_booking *booking;
     struct uuid id, idem, fingerprint;
-    bool cancel, has_lease;
+    bool cancel, has_lease, taken;
     size_t seat_count;
     uint32_t seats[HOLD_SEATS_MAX], versions[HOLD_SEATS_MAX];
     int64_t amount, lease_until;

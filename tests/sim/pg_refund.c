@@ -178,21 +178,24 @@ void pg_refund_done(struct pg_model *m, const struct slice *p, struct pg_answer 
 
 void pg_refund_resume(struct pg_model *m, const struct slice *p, struct pg_answer *a)
 {
-    int64_t limit = pg_i64(p[0]), now = m->now_ms;
+    int64_t limit = pg_i64(p[0]), until = m->now_ms + pg_i64(p[1]);
 
-    for (int64_t n = 0; n < limit; n++) {
+    list_for_each (it, &m->refunds)
+        list_entry(it, struct pg_refund, link)->taken = false;
+    while ((int64_t)a->result.rows < limit) {
         struct pg_refund *first = NULL;
 
         list_for_each (it, &m->refunds) {
             struct pg_refund *r = list_entry(it, struct pg_refund, link);
 
-            if (r->has_lease && r->lease_until <= now &&
+            if (r->has_lease && !r->taken && r->lease_until <= m->now_ms &&
                 (!first || r->lease_until < first->lease_until))
                 first = r;
         }
         if (!first)
             return;
-        first->lease_until = now + pg_i64(p[1]);
+        first->taken = true;
+        first->lease_until = until;
         m->changes++;
         put_work(m, a, first);
     }
