@@ -241,6 +241,15 @@ void buyers_stop(void)
     stopping = true;
 }
 
+bool buyers_done(void)
+{
+    for (unsigned i = 0; i < buyer_count; i++) {
+        if (!buyers[i].done)
+            return false;
+    }
+    return true;
+}
+
 void buyers_end(void)
 {
     for (unsigned i = 0; i < buyer_count; i++) {

@@ -53,6 +53,7 @@ extern struct sale_counts sale_counts;
 
 void buyers_begin(unsigned count);
 void buyers_stop(void); /* they finish what they do and begin nothing new */
+bool buyers_done(void); /* all of them have finished */
 void buyers_end(void);
 
 /* buyer_call.c: asks an engine; the answer comes to buyer_answered, or never. */

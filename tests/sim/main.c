@@ -26,8 +26,8 @@
 enum {
     BUYERS_MAX = 14,
     SALE_MS = 9000,
-    CALM_MS = 20000,
-    SETTLE_MS = 45000,
+    CALM_MS = 16000,
+    SETTLE_MS = 60000,
     LAST_MS = 3000,
     STEPS_MAX = 3000000
 };
@@ -136,14 +136,16 @@ static void end(void)
     world_end();
 }
 
-/* Long enough for every hold to end; then until nobody works on anything any more, and a moment for
- * the last snapshot. */
+/* Until the last buyer has finished; long enough for every hold to end; until nobody works on
+ * anything any more; and a moment for the last snapshot. */
 static void settle(void)
 {
-    int64_t healed = world.now_ns;
+    int64_t end_ns = world.now_ns + SETTLE_MS * MS;
 
-    run_until(healed + CALM_MS * MS);
-    while (!everything_ended() && world.now_ns < healed + SETTLE_MS * MS)
+    while (!buyers_done() && world.now_ns < end_ns)
+        run_until(world.now_ns + 1000 * MS);
+    run_until(world.now_ns + CALM_MS * MS);
+    while (!everything_ended() && world.now_ns < end_ns)
         run_until(world.now_ns + 1000 * MS);
     run_until(world.now_ns + LAST_MS * MS);
 }
