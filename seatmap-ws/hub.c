@@ -13,7 +13,7 @@
 enum {
     BACKLOG_MAX = 64 * 1024, /* bytes queued in user space above which a tick skips the session */
     WAIT_MS = 10000,         /* a session that asks for a rev we do not reach */
-    UNKNOWN_MS = 2500,       /* an event nobody has told us of yet: it may have been made a moment ago */
+    UNKNOWN_MS = 2500, /* an event nobody has told us of yet: it may have been made a moment ago */
     FRAME_MAX = 16 * 1024 * 1024,
 };
 

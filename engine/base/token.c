@@ -9,9 +9,10 @@
  * The label keeps a token of one use from being taken for another's; the zero byte keeps one label
  * from being the beginning of another. */
 
-/* OpenSSL 3.0 calls the plain SHA256_ functions deprecated in favour of EVP, which fetches and allocates around the same code. HMACs of 60
- * bytes on one core with SHA-NI: pads made each time 5.0 M/s, pads kept beside the key 6.9, EVP_MAC_CTX_dup 1.9, EVP_MAC_init again 4.2,
- * HMAC() 0.9. Made each time: it is enough, and no second form of the secret is kept. */
+/* OpenSSL 3.0 calls the plain SHA256_ functions deprecated in favour of EVP, which fetches and
+ * allocates around the same code. HMACs of 60 bytes on one core with SHA-NI: pads made each
+ * time 5.0 M/s, pads kept beside the key 6.9, EVP_MAC_CTX_dup 1.9, EVP_MAC_init again 4.2, HMAC()
+ * 0.9. Made each time: it is enough, and no second form of the secret is kept. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "engine/base/token.h"

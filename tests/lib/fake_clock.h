@@ -11,6 +11,8 @@ struct fake_clock {
 
 void fake_clock_init(struct fake_clock *f, int64_t wall_ms);
 void fake_clock_advance(struct fake_clock *f, int64_t ms); /* both times */
-void fake_clock_jump(struct fake_clock *f, int64_t ms);    /* the wall alone, as when somebody sets the time; may be negative */
+void fake_clock_jump(
+    struct fake_clock *f,
+    int64_t ms); /* the wall alone, as when somebody sets the time; may be negative */
 
 #endif

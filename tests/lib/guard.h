@@ -1,4 +1,5 @@
-/* A copy of some bytes that ends where a page ends, with no page after it: whoever reads one byte too many dies at once. */
+/* A copy of some bytes that ends where a page ends, with no page after it: whoever reads one byte
+ * too many dies at once. */
 #ifndef HOLDFAST_TESTS_GUARD_H
 #define HOLDFAST_TESTS_GUARD_H
 

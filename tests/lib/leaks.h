@@ -1,4 +1,5 @@
-/* Leaks as failures. Criterion lets a test pass whose process leaks; so a suite ends every test with this check:
+/* Leaks as failures. Criterion lets a test pass whose process leaks; so a suite ends every test
+ * with this check:
  *
  *   TestSuite(buf, .fini = assert_no_leaks);
  *
