@@ -25,7 +25,7 @@ void rig_paysim_start(struct rig_servers *s)
     if (s->paysim == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         execl(PAYSIM, PAYSIM, "--port", port, "--journal", journal, "--slow-ms", "200", "--late-ms",
-              "700", "--hang-ms", "900", "--log-level", "error", NULL);
+              "3000", "--hang-ms", "2500", "--log-level", "error", NULL);
         _exit(127);
     }
     cr_assert(port_wait(s->port, 10000), "the payment simulator does not start");
@@ -73,12 +73,12 @@ void rig_open(struct rig *r, const struct rig_servers *s)
                                       .db = r->db,
                                       .seats = r->seats,
                                       .commit = r->commit,
-                                      .lease_ms = 400,
+                                      .lease_ms = 2000,
                                       .poll_ms = 100};
     r->purchases.providers[0] = (struct payment_provider){.ops = &payment_sim,
                                                           .url = s->payment_url,
                                                           .webhook_secret = "secret",
-                                                          .deadline_ms = 300,
+                                                          .deadline_ms = 1000,
                                                           .client = r->client};
     purchases_init(&r->purchases, 64);
     refunds_init(&r->refunds, &r->purchases, 64);

@@ -29,7 +29,7 @@ struct rig {
     struct seat_store *seats;
     struct commit *commit;
     struct http_client *client;
-    struct purchases purchases; /* lease 400 ms, poll 100 ms, provider deadline 300 ms */
+    struct purchases purchases; /* lease 2 s, poll 100 ms, provider deadline 1 s */
     struct refunds refunds;
     struct completer completer;
     int64_t hold_ms; /* how long rig_hold holds: 60 s unless set */
