@@ -1,6 +1,7 @@
 /* Redis behind a network. One connection an engine: commands run in the order they were sent,
  * answers come in that order; a cut loses the answers of what ran, and what had not arrived never
  * runs. */
+#include "tests/sim/invariants.h"
 #include "tests/sim/stores.h"
 
 #include "engine/base/mem.h"
@@ -253,6 +254,7 @@ void fake_kv_forget(struct host *h)
                 const struct kv_reply *r = run(j);
 
                 trace_job(j, r);
+                check_step(); /* a step of its own, inside the kill's */
             }
             job_free(j);
         }

@@ -33,11 +33,12 @@ void *mem_alloc(size_t size)
 /* A block stays with the host that took it. */
 void *mem_resize(void *at, size_t size)
 {
-    struct block *b = (struct block *)at - 1;
+    struct block *b;
     struct list *prev;
 
     if (!at)
         return adopt(malloc(sizeof(struct block) + size), size);
+    b = (struct block *)at - 1;
     prev = b->link.prev;
     if (prev == &b->link)
         prev = NULL;
@@ -68,10 +69,11 @@ char *mem_strdup(const char *text)
 
 void mem_free(void *at)
 {
-    struct block *b = (struct block *)at - 1;
+    struct block *b;
 
     if (!at)
         return;
+    b = (struct block *)at - 1;
     list_remove(&b->link);
     free(b);
 }
