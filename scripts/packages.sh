@@ -12,6 +12,7 @@ packages_for() {
         echo libcriterion-dev liblua5.1-0-dev curl openssl postgresql redis-server haproxy default-jre-headless maven
         ;;
     node) echo nodejs ;;
+    npm) echo nodejs npm ;;
     browser) echo nodejs npm chromium ;;
     ci) echo clang clang-format clang-tidy shellcheck git ;;
     esac

@@ -57,14 +57,15 @@ test_prepare() {
     local groups=(stack)
     ui_head "holdfast: the tests of $ROOT"
     stack_lock
-    case $1 in *' browser '*) groups+=(browser) ;; *' unit '* | *' e2e '*) groups+=(node) ;; esac
+    case $1 in *' browser '*) groups+=(browser) ;; *' e2e '*) groups+=(npm) ;; *' unit '*) groups+=(node) ;; esac
     packages_ensure "${groups[@]}"
     case $1 in *' integration '* | *' e2e '* | *' browser '*) kafka_install ;; esac
     case $1 in
     *' unit '* | *' sim '* | *' fuzz '* | *' integration '*) build_ensure ;;
     *) build_ensure "${BUILD_STACK[@]}" ;;
     esac
-    case $1 in *' browser '*) browser_install ;; esac
+    case $1 in *' e2e '*) node_install "$ROOT/tests/e2e" ;; esac
+    case $1 in *' browser '*) node_install "$ROOT/tests/browser" ;; esac
     stack_unlock
 }
 
@@ -152,15 +153,15 @@ test_e2e() {
     done
 }
 
-# playwright-core from the lock file, once per lock file; the browser is the distribution's.
-browser_install() {
-    local dir=$ROOT/tests/browser start stamp
+# node_install DIR: what its tests need of npm (a YAML and a JSON schema reader, playwright-core), once per lock file. The browser is the distribution's.
+node_install() {
+    local dir=$1 start stamp
     stamp=$dir/node_modules/.holdfast-$(cksum <"$dir/package-lock.json" | tr ' ' -)
     [ ! -e "$stamp" ] || return 0
     now_us; start=$REPLY
-    ui_run playwright "$LOGS/npm.log" 'npm must reach its registry' npm ci --no-audit --no-fund --prefix "$dir"
+    ui_run "npm ${dir##*/}" "$LOGS/npm.log" 'npm must reach its registry' npm ci --no-audit --no-fund --prefix "$dir"
     : >"$stamp"
-    ui_done playwright "$start"
+    ui_done "npm ${dir##*/}" "$start"
 }
 
 browser_find() {
