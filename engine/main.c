@@ -1,4 +1,5 @@
 /* The booking server: events, holds, bookings, the relay of the news. */
+#include "engine/base/log.h"
 #include "engine/base/mem.h"
 #include "engine/booking/event_admin_api.h"
 #include "engine/booking/event_api.h"
@@ -188,6 +189,17 @@ static void close_engine(struct program *p)
     hold_api_free(e);
 }
 
+static void reload(void *ctx)
+{
+    struct program *p = ctx;
+    char why[300];
+
+    if (till_reload(&p->till, &p->settings.till, why, sizeof(why)) == STATUS_OK)
+        log_info("engine", "reloaded");
+    else
+        log_error("engine", "reload failed, nothing changed", log_str("why", why));
+}
+
 static int run(struct program *p)
 {
     char why[300];
@@ -198,6 +210,8 @@ static int run(struct program *p)
         return 2;
     }
     daemon_init(&p->daemon, "engine", &p->settings.daemon);
+    p->daemon.reload = reload;
+    p->daemon.ctx = p;
     open_engine(p);
     code = daemon_run(&p->daemon);
     close_engine(p);

@@ -46,6 +46,21 @@ enum status till_load(struct till *t, const struct till_settings *settings, char
     return token_keys_load(&t->keys, settings->ticket_keys, ret_why, why_size);
 }
 
+enum status till_reload(struct till *t, const struct till_settings *settings, char *ret_why,
+                        size_t why_size)
+{
+    struct token_keys keys = {.count = 0};
+    enum status status = token_keys_load(&keys, settings->ticket_keys, ret_why, why_size);
+
+    if (status != STATUS_OK) {
+        token_keys_free(&keys);
+        return status;
+    }
+    token_keys_free(&t->keys);
+    t->keys = keys;
+    return STATUS_OK;
+}
+
 void till_open(struct till *t, struct engine *e, const struct till_settings *settings,
                size_t requests)
 {

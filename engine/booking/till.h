@@ -112,6 +112,9 @@ struct till {
  * the reason is in ret_why. */
 enum status till_load(struct till *t, const struct till_settings *settings, char *ret_why,
                       size_t why_size) MUST_CHECK;
+/* Reads the keys again (SIGHUP). On failure the old stay, and the reason is in ret_why. */
+enum status till_reload(struct till *t, const struct till_settings *settings, char *ret_why,
+                        size_t why_size) MUST_CHECK;
 /* `requests`: purchases in flight at most. */
 void till_open(struct till *t, struct engine *e, const struct till_settings *settings,
                size_t requests);
