@@ -14,7 +14,7 @@ import { env, new_key, until } from './lib/http.mjs';
 import { booking_body } from './lib/sale.mjs';
 import { view } from './lib/seatmap.mjs';
 import { connect } from './lib/websocket.mjs';
-import { Contract, Document, problem_table, registered_routes, root, without_names } from './lib/contract.mjs';
+import { Contract, Document, declared_metrics, problem_table, registered_routes, root, without_names } from './lib/contract.mjs';
 
 const contract = new Contract(), news = new Document('asyncapi.yaml');
 const ask = (id, path, options) => contract.ask(id, path, options);
@@ -110,6 +110,19 @@ test('contract: the codes of problems are those of the server, each under its st
     }
   }
   assert.deepEqual([...table.keys()].filter((code) => !named.has(code)), [], 'codes that no call answers with');
+});
+
+test('contract: the metrics in operations.md are those of the sources, and of the running servers', async () => {
+  const text = readFileSync(join(root, 'docs/operations.md'), 'utf8');
+  const listed = new Set([...text.matchAll(/^\| `(holdfast_\w+)` \|/gm)].map(([, name]) => name));
+  assert.deepEqual([...listed].sort(), [...declared_metrics()].sort());
+  for (const [, name] of text.matchAll(/\b(holdfast_\w+)/g)) assert.ok(listed.has(name), `${name} is in an alert and is no metric`);
+  const served = new Set();
+  for (const name of ['WAITROOM', 'ENGINE', 'SEATMAP']) {
+    const { raw } = await ask('getMetrics', '/metrics', { base: env[`HOLDFAST_${name}_OPS_URL`] });
+    for (const [, metric] of raw.toString().matchAll(/^# TYPE (\w+) /gm)) served.add(metric);
+  }
+  assert.deepEqual([...served].filter((name) => name.startsWith('holdfast_')).sort(), [...listed].sort());
 });
 
 /* ---- the calls ---- */

@@ -128,10 +128,10 @@ export class Contract extends Document {
   }
 }
 
-function* sources(dir) {
+function* sources(dir, suffix) {
   for (const entry of readdirSync(join(root, dir), { withFileTypes: true })) {
-    if (entry.isDirectory()) yield* sources(join(dir, entry.name));
-    else if (entry.name.endsWith('.c')) yield readFileSync(join(root, dir, entry.name), 'utf8');
+    if (entry.isDirectory()) yield* sources(join(dir, entry.name), suffix);
+    else if (entry.name.endsWith(suffix)) yield readFileSync(join(root, dir, entry.name), 'utf8');
   }
 }
 
@@ -139,7 +139,7 @@ function* sources(dir) {
 export function registered_routes() {
   const routes = new Set();
   for (const dir of ['engine', 'waitroom', 'seatmap-ws']) {
-    for (const text of sources(dir)) {
+    for (const text of sources(dir, '.c')) {
       for (const [, method, path] of text.matchAll(/\{HTTP_([A-Z]+)_,\s*"(\/[^"]*)",\s*\w+/g)) routes.add(`${method} ${without_names(path)}`);
     }
   }
@@ -152,4 +152,17 @@ export const without_names = (path) => path.replace(/\{[^}]*\}(\.\w+)?/g, '{}');
 export function problem_table() {
   const text = readFileSync(join(root, 'engine/net/problem.h'), 'utf8');
   return new Map([...text.matchAll(/X\([A-Z_]+, "([a-z_]+)", (\d+),/g)].map(([, code, status]) => [code, Number(status)]));
+}
+
+/** Names on the wire of all metrics that the headers declare. */
+export function declared_metrics() {
+  const names = new Set();
+  for (const dir of ['engine', 'waitroom', 'seatmap-ws']) {
+    for (const text of sources(dir, '.h')) {
+      for (const [table] of text.matchAll(/^#define \w+METRICS\(X\)(?:[^\n]*\\\n)+[^\n]*/gm)) {
+        for (const [, kind, name] of table.matchAll(/X\((COUNTER|GAUGE|HISTOGRAM),\s*(\w+)/g)) names.add(`holdfast_${kind === 'HISTOGRAM' ? name.replace(/_us$/, '_seconds') : name}`);
+      }
+    }
+  }
+  return names;
 }
