@@ -7,8 +7,8 @@
 
 enum { TELL_MS = 250, LONGEST_S = 600, LAG_MAX_MS = 2000 };
 
-#define SETTLE_NS 10000000000 /* what was confirmed must be on the map so long after the last fan  \
-                               */
+/* What was confirmed must be on the map so long after the last fan. */
+#define SETTLE_NS INT64_C(10000000000)
 
 struct sale {
     struct crowd crowd;
