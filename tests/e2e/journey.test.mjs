@@ -119,7 +119,8 @@ test('a viewer that comes back with its rev gets a delta, not the whole', async 
   second.rev = rev;
   second.states = Array(2000).fill(0);
   await second.until('seat 100 held', (states) => states[100] === 1);
-  assert.deepEqual(second.frames, ['delta']);
+  // An empty one comes first when the hold has not reached the map yet.
+  assert.ok(second.frames.every((frame) => frame === 'delta'), second.frames.join());
   second.close();
 });
 

@@ -26,6 +26,7 @@ class Socket {
   constructor(response, socket, head) {
     this.protocol = response.headers['sec-websocket-protocol'];
     this.socket = socket;
+    socket.unref(); // who waits for a message holds the process by a timer; a connection that a failed test left open does not
     socket.on('data', (bytes) => this.#take(bytes));
     socket.on('close', () => { this.close_code ??= 1006; this.#wake(); });
     socket.on('error', () => {});
