@@ -40,7 +40,7 @@ kafka_format() {
     local id
     id=$(openssl rand -base64 16 | tr '+/' '-_' | tr -d '=')
     rm -rf "$KAFKA_DATA"
-    "${KAFKA_JAVA[@]}" kafka.tools.StorageTool format -t "$id" -c "$CONF/kafka.properties" >"$LOGS/kafka-format.log" 2>&1 ||
+    "${KAFKA_JAVA[@]}" kafka.tools.StorageTool format --cluster-id="$id" -c "$CONF/kafka.properties" >"$LOGS/kafka-format.log" 2>&1 ||
         { tail -n 15 "$LOGS/kafka-format.log" >&2; die 'Kafka cannot lay out its storage' "look at $LOGS/kafka-format.log"; }
 }
 

@@ -1,11 +1,15 @@
 /* A purchase from the claim of its key to its recorded end: a table of steps, each idempotent,
  * between recovery points in PostgreSQL (the saga).
  *
- *                     begin ----> authorize --> authorized --> commit --> sold --> capture -->
- * captured --> (end) |         |  |   \--lost answer--> look up        | refused, replayed <-/ |  |
- * |           \--> void --> voided --> (end)
- *                                 |  \--> pend --> (end)      |            \
- *                                 \--> declined --> (end)     \--> expire --/
+ *   begin -> authorize -> authorized -> commit -> sold -> capture -> captured -> end
+ *     |          |  |                     |
+ *     |          |  |                     \-refused-> find charge -> void -> voided -> end
+ *     |          |  |
+ *     |          |  \-lost answer-> look up -> authorized, pend, declined
+ *     |          |
+ *     |          \-decided later-> pend -> end; declined -> end; hold over -> retake or expire
+ *     |
+ *     \-refused, replayed-> end
  *
  * No provider is called inside a transaction; never is captured before the commit. The buyer is
  * answered when it is decided: at begin (refused), at declined, at pend (202), or when the commit

@@ -1,0 +1,158 @@
+/* The steps of a purchase that ask the payment provider. */
+#include "engine/base/log.h"
+#include "engine/booking/purchase_steps.h"
+
+#include <stdio.h>
+
+static void ask(struct purchase *p, enum payment_op op, const char *step, payment_cb cb)
+{
+    const struct purchase_row *row = purchase_row(p);
+    struct payment_provider *provider = purchases_provider(p->all, slice_str(row->provider));
+    char id[UUID_TEXT_SIZE];
+    enum status status = STATUS_UNAVAILABLE;
+
+    p->payment = (struct payment_call){.cb = cb, .op = op, .amount = row->total};
+    payment_reference(row->event_id, &row->booking_id, p->payment.reference);
+    uuid_format(&row->booking_id, id);
+    snprintf(p->payment.key, sizeof(p->payment.key), "%s-%s", id, step);
+    memcpy(p->payment.token, row->token, sizeof(p->payment.token));
+    memcpy(p->payment.currency, row->currency, sizeof(p->payment.currency));
+    memcpy(p->payment.provider_ref, row->provider_ref, sizeof(p->payment.provider_ref));
+    if (provider)
+        status = payment_submit(provider, &p->payment);
+    if (status)
+        purchase_put_off(p, status);
+}
+
+static void keep_ref(struct purchase *p)
+{
+    memcpy(purchase_row(p)->provider_ref, p->payment.provider_ref, sizeof(p->payment.provider_ref));
+}
+
+/* How the charge stands, learnt by authorising or by asking. */
+static void learnt(struct purchase *p)
+{
+    switch (p->payment.outcome) {
+    case PAYMENT_AUTHORIZED:
+    case PAYMENT_CAPTURED:
+        purchase_go(p, purchase_hold_is_over(p) ? STEP_RETAKE : STEP_AUTHORIZED);
+        return;
+    case PAYMENT_DECLINED:
+    case PAYMENT_VOIDED:
+    case PAYMENT_REFUSED: purchase_go(p, STEP_DECLINED); return;
+    case PAYMENT_PENDING:
+        p->why = OUTCOME_HOLD_EXPIRED;
+        purchase_go(p, purchase_hold_is_over(p) ? STEP_EXPIRE : STEP_PEND);
+        return;
+    case PAYMENT_UNKNOWN:
+        p->why = OUTCOME_HOLD_EXPIRED;
+        if (purchase_hold_is_over(p))
+            purchase_go(p, STEP_EXPIRE);
+        else if (p->answer_lost) /* it was asked to authorise a moment ago, and did not: not again
+                                    at once */
+            purchase_put_off(p, STATUS_UNAVAILABLE);
+        else
+            purchase_go(p, STEP_AUTHORIZE);
+        return;
+    }
+}
+
+static void authorize_cb(struct payment_call *call, enum status status)
+{
+    struct purchase *p = container_of(call, struct purchase, payment);
+
+    if (status == STATUS_CANCELED) {
+        purchase_put_off(p, status);
+    } else if (status) { /* the answer was lost, the authorisation perhaps not */
+        p->answer_lost = true;
+        purchase_go(p, STEP_LOOK_UP);
+    } else {
+        keep_ref(p);
+        learnt(p);
+    }
+}
+
+void purchase_run_authorize(struct purchase *p)
+{
+    ask(p, PAYMENT_AUTHORIZE, "authorize", authorize_cb);
+}
+
+static void look_up_cb(struct payment_call *call, enum status status)
+{
+    struct purchase *p = container_of(call, struct purchase, payment);
+
+    if (status) {
+        purchase_put_off(p, status);
+        return;
+    }
+    keep_ref(p);
+    learnt(p);
+}
+
+void purchase_run_look_up(struct purchase *p)
+{
+    p->all->metrics.payments_asked_total++;
+    ask(p, PAYMENT_LOOKUP, "authorize", look_up_cb);
+}
+
+static void capture_cb(struct payment_call *call, enum status status)
+{
+    struct purchase *p = container_of(call, struct purchase, payment);
+
+    if (!status && call->outcome == PAYMENT_CAPTURED) {
+        purchase_go(p, STEP_CAPTURED);
+        return;
+    }
+    if (!status)
+        log_error("purchase", "capture refused", log_str("reference", call->reference),
+                  log_i64("outcome", call->outcome));
+    purchase_put_off(p, status ? status : STATUS_CONFLICT);
+}
+
+void purchase_run_capture(struct purchase *p)
+{
+    ask(p, PAYMENT_CAPTURE, "capture", capture_cb);
+}
+
+static void find_charge_cb(struct payment_call *call, enum status status)
+{
+    struct purchase *p = container_of(call, struct purchase, payment);
+
+    if (status) {
+        purchase_put_off(p, status);
+        return;
+    }
+    keep_ref(p);
+    purchase_go(p, call->outcome == PAYMENT_UNKNOWN || call->outcome == PAYMENT_DECLINED ||
+                           call->outcome == PAYMENT_VOIDED
+                       ? STEP_VOIDED
+                       : STEP_VOID);
+}
+
+/* Before a void: a charge whose id is not known is looked for by its reference. */
+void purchase_run_find_charge(struct purchase *p)
+{
+    if (purchase_row(p)->provider_ref[0])
+        purchase_go(p, STEP_VOID);
+    else
+        ask(p, PAYMENT_LOOKUP, "authorize", find_charge_cb);
+}
+
+static void void_cb(struct payment_call *call, enum status status)
+{
+    struct purchase *p = container_of(call, struct purchase, payment);
+
+    if (!status && (call->outcome == PAYMENT_VOIDED || call->outcome == PAYMENT_DECLINED)) {
+        purchase_go(p, STEP_VOIDED);
+        return;
+    }
+    if (!status)
+        log_error("purchase", "void refused", log_str("reference", call->reference),
+                  log_i64("outcome", call->outcome));
+    purchase_put_off(p, status ? status : STATUS_CONFLICT);
+}
+
+void purchase_run_void(struct purchase *p)
+{
+    ask(p, PAYMENT_VOID, "void", void_cb);
+}
