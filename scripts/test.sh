@@ -144,11 +144,18 @@ test_suites_on_stack() {
     unset "${!PG@}"
 }
 
+# Waits until every server that an earlier file killed is ready again, at most a minute; the next file tells if one is not.
+test_settle() {
+    local deadline=$((SECONDS + 60))
+    until "$ROOT/holdfast" status >/dev/null 2>&1 || [ "$SECONDS" -ge "$deadline" ]; do sleep 0.2; done
+}
+
 # One file after the other: some kill the servers that all of them use.
 test_e2e() {
     local file name
     for file in "$ROOT"/tests/e2e/*.test.mjs; do
         name=${file##*/}
+        test_settle
         test_node "$LOGS/e2e-${name%.test.mjs}.tap" "$file"
     done
 }

@@ -71,6 +71,7 @@ Test(layout, the_document_reads_back_as_itself)
     write(again, &second, hash_again);
     cr_assert(slice_eq(buf_slice(&first), buf_slice(&second)));
     cr_assert_str_eq(hash, hash_again);
+    buf_append_char(&first, '\0'); /* for strstr */
     cr_assert_not_null(strstr(first.at, "\"x\":2.5,"), "hundredths of a seat's width: %.*s",
                        (int)first.len, first.at);
     buf_free(&first);
