@@ -11,7 +11,8 @@ if ARGV[3] ~= '1' then
         return 'B 0'
     end
 end
-redis.call('SET', e .. ':rebuild', ARGV[2], 'PX', 15000)
+-- A rebuild has five seconds (mirror.c); one whose engine died must not keep the others waiting much longer.
+redis.call('SET', e .. ':rebuild', ARGV[2], 'PX', 6000)
 redis.call('DEL', e .. ':run')
 -- The new epoch has to be above everything that was ever logged here, even if PostgreSQL came from a backup.
 local rev = tonumber(redis.call('GET', e .. ':rev') or 0)
