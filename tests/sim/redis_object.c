@@ -205,6 +205,8 @@ size_t redis_stream_trim(struct redis_object *o, uint64_t ms, uint64_t seq)
             disown(&o->entries[gone].fields[k]);
         mem_free(o->entries[gone++].fields);
     }
+    if (!gone)
+        return 0;
     o->entry_count -= gone;
     memmove(o->entries, o->entries + gone, o->entry_count * sizeof(*o->entries));
     return gone;
