@@ -26,7 +26,8 @@ llhttp_package() {
 # packages_missing NAME...: prints those that are not installed. A tool that came another way counts as installed.
 packages_missing() {
     local installed name
-    installed=" $(dpkg-query -W -f '${db:Status-Abbrev}${Package} ' "$@" 2>/dev/null | sed 's/[a-z]*i  *\([^ ]*\) /\1 /g') "
+    # Names that dpkg has only heard of ("un", "rc") are not installed.
+    installed=" $(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | awk '$1 ~ /^.i/ { printf "%s ", $2 }')"
     for name in "$@"; do
         case $installed in *" $name "*) continue ;; esac
         case $name in
