@@ -37,7 +37,7 @@ struct target {
 
 struct poller {
     int fd;
-    size_t got; /* of the answer under way */
+    size_t got, want; /* bytes of the answer under way */
     int64_t begun_ns;
 };
 
@@ -62,8 +62,18 @@ static bool ask(struct poller *p, const struct target *t)
     return send(p->fd, t->request, t->request_len, MSG_NOSIGNAL) == (ssize_t)t->request_len;
 }
 
-/* The size of an answer is known beforehand, so the load costs one recv and one send a request: it
- * must not be the bottleneck. */
+/* Bytes of the answer that begins here: its head comes in one piece. 0 when it is no answer. Looked
+ * up anew each time, for the document changes as the line moves. */
+static size_t answer_size(const char *at, size_t len)
+{
+    static const char field[] = "Content-Length: ";
+    const char *end = memmem(at, len, "\r\n\r\n", 4);
+    const char *length = end ? memmem(at, (size_t)(end - at), field, sizeof(field) - 1) : NULL;
+
+    return length ? (size_t)(end - at) + 4 + strtoul(length + sizeof(field) - 1, NULL, 10) : 0;
+}
+
+/* One recv and one send a request: the load must not be the bottleneck. */
 static bool take(struct poller *p, const struct target *t, struct meter *m)
 {
     char in[ANSWER_MAX];
@@ -73,8 +83,10 @@ static bool take(struct poller *p, const struct target *t, struct meter *m)
         return true;
     if (len <= 0)
         return false;
+    if (p->got == 0 && (p->want = answer_size(in, (size_t)len)) == 0)
+        return false;
     p->got += (size_t)len;
-    if (p->got < t->answer_len)
+    if (p->got < p->want)
         return true;
     meter_answer(m, t->step, p->begun_ns, now_ns(), 200, SLICE_NONE);
     return ask(p, t);
