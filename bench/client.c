@@ -393,8 +393,3 @@ size_t client_waiting(const struct client *c)
 {
     return c->waiting_count;
 }
-
-const char *client_host(const struct client *c)
-{
-    return c->host;
-}

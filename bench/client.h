@@ -49,6 +49,5 @@ void client_submit(struct client *c, struct client_request *r);
 
 size_t client_open(const struct client *c);    /* connections */
 size_t client_waiting(const struct client *c); /* requests without a connection */
-const char *client_host(const struct client *c);
 
 #endif

@@ -15,7 +15,7 @@ struct sale {
     struct hall hall;
     struct timer tell;
     struct fan *fans;
-    bool over, tell_closed;
+    bool over;
     int64_t sold_out_ns, empty_ns;
 };
 
