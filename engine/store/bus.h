@@ -16,15 +16,18 @@ struct bus_header {
     struct slice value;
 };
 
-/* OK: the message is on all in-sync replicas. INVALID: it can never be accepted (too large, no such
- * topic): park it. TIMEOUT, UNAVAILABLE, CANCELED: not known. */
+/* OK: the message is on all in-sync replicas. INVALID: it can never be accepted (too large); when
+ * several were on their way one of the others may be to blame, so send it alone before you believe
+ * it. NOT_FOUND: there is no such topic, or not for us, now. TIMEOUT, UNAVAILABLE, CANCELED: not
+ * known. */
 typedef void (*bus_cb)(struct bus_send *send, enum status status);
 
 /* Embedded by the caller, who owns it until the callback. */
 struct bus_send {
     bus_cb cb;
-    struct bus *bus;  /* private */
-    struct list link; /* private */
+    struct bus *bus;    /* private */
+    struct list link;   /* private */
+    enum status status; /* private */
 };
 
 struct bus_message {
@@ -60,6 +63,7 @@ struct bus_ops {
                         enum bus_start start);
     void (*feed_stop)(struct bus *bus, struct bus_feed *feed);
     bool (*ready)(struct bus *bus, const char **ret_why);
+    void (*abandon)(struct bus *bus);
     void (*close)(struct bus *bus);
 };
 
@@ -93,6 +97,13 @@ static inline void bus_feed_stop(struct bus *bus,
 static inline bool bus_ready(struct bus *bus, const char **ret_why)
 {
     return bus->ops->ready(bus, ret_why);
+}
+
+/* Waits for nothing any more: what was sent completes with CANCELED in a later turn, and nothing is
+ * taken. For an end that cannot wait for a broker that is away. */
+static inline void bus_abandon(struct bus *bus)
+{
+    bus->ops->abandon(bus);
 }
 
 static inline void bus_close(struct bus *bus)

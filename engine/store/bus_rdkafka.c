@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 #define QUEUE_MAX     100000
-#define MESSAGE_MS    30000
 #define EVENTS_A_TURN 64 /* a delivery report event has up to thousands of messages */
 
 struct producer {
@@ -93,11 +92,11 @@ static enum status status_of(rd_kafka_resp_err_t err)
     case RD_KAFKA_RESP_ERR_INVALID_MSG:
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG: return STATUS_INVALID;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR__INVALID_ARG: return STATUS_INVALID;
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: return STATUS_NOT_FOUND;
     default: return STATUS_UNAVAILABLE;
     }
 }
@@ -170,6 +169,9 @@ static struct producer *producer_new(struct bus_rdkafka *b)
          "murmur2_random"}, /* as the Java clients do: one key, one partition, whoever sends */
         {"queue.buffering.max.messages", queue_max},
         {"queue.buffering.max.kbytes", "262144"},
+        /* A batch that the broker finds too large fails whole: well below what a topic takes (1 MiB
+         * unless told otherwise), so that only a message that is too large by itself is refused. */
+        {"batch.size", "262144"},
         {"message.timeout.ms", message_ms},
         {NULL, NULL},
     };
@@ -224,7 +226,17 @@ static void tell_refused(struct turn_end *end)
 {
     struct bus_rdkafka *b = container_of(end, struct bus_rdkafka, tell_refused);
 
-    complete_all(b, &b->refused, STATUS_INVALID);
+    while (!list_empty(&b->refused)) {
+        struct bus_send *send = list_entry(b->refused.next, struct bus_send, link);
+
+        complete(b, send, send->status);
+    }
+}
+
+/* A message that librdkafka never takes: told at the end of the turn. */
+static bool refuses(enum status status)
+{
+    return status == STATUS_INVALID || status == STATUS_NOT_FOUND;
 }
 
 static enum status rdkafka_send(struct bus *bus, struct bus_send *send, const char *topic,
@@ -234,15 +246,15 @@ static enum status rdkafka_send(struct bus *bus, struct bus_send *send, const ch
     struct bus_rdkafka *b = rdkafka_of(bus);
     rd_kafka_resp_err_t err;
 
-    assert(b->produces);
     if (!b->producer)
         return STATUS_UNAVAILABLE;
     err = produce(b, send, topic, key, payload, make_headers(headers, header_count));
     if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return STATUS_OVERLOADED;
-    if (err && status_of(err) != STATUS_INVALID)
+    if (err && !refuses(status_of(err)))
         return STATUS_UNAVAILABLE; /* fatal: the event of it is on its way */
     send->bus = bus;
+    send->status = status_of(err);
     b->metrics.kafka_queued++;
     list_push_back(err ? &b->refused : &b->sends, &send->link);
     if (err)
@@ -336,6 +348,22 @@ static void look_closed(struct timer *timer)
     free_if_done(b);
 }
 
+static void rdkafka_abandon(struct bus *bus)
+{
+    struct bus_rdkafka *b = rdkafka_of(bus);
+    struct list *link;
+
+    b->produces = false;
+    if (b->producer)
+        bus_client_close(&b->producer->client);
+    b->producer = NULL;
+    while ((link = list_pop_front(&b->sends))) {
+        list_entry(link, struct bus_send, link)->status = STATUS_CANCELED;
+        list_push_back(&b->refused, link);
+    }
+    loop_defer(b->loop, &b->tell_refused);
+}
+
 static void rdkafka_close(struct bus *bus)
 {
     struct bus_rdkafka *b = rdkafka_of(bus);
@@ -355,6 +383,7 @@ static const struct bus_ops ops = {.send = rdkafka_send,
                                    .feed = rdkafka_feed,
                                    .feed_stop = rdkafka_feed_stop,
                                    .ready = rdkafka_ready,
+                                   .abandon = rdkafka_abandon,
                                    .close = rdkafka_close};
 
 struct bus *bus_rdkafka_new(struct loop *l, const struct bus_rdkafka_options *options)
@@ -366,7 +395,7 @@ struct bus *bus_rdkafka_new(struct loop *l, const struct bus_rdkafka_options *op
     b->brokers = mem_strdup(options->brokers);
     b->client_id = mem_strdup(options->client_id ? options->client_id : "holdfast");
     b->queue_max = options->queue_max ? options->queue_max : QUEUE_MAX;
-    b->message_ms = options->message_ms ? options->message_ms : MESSAGE_MS;
+    b->message_ms = options->message_ms;
     b->group = (struct metric_group){metric_descs, array_len(metric_descs), &b->metrics, NULL, {0}};
     list_init(&b->sends);
     list_init(&b->refused);

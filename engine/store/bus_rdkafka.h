@@ -23,7 +23,8 @@ struct bus_rdkafka_options {
     bool producer;    /* warmed at start: asks for the producer id at once, before the first message
                          needs it */
     size_t queue_max; /* messages, 0: 100,000 */
-    unsigned message_ms; /* until a message is given up with TIMEOUT; 0: 30,000 */
+    unsigned message_ms; /* until a message is given up with TIMEOUT. 0: never, which is what order
+                            needs: librdkafka sends what comes behind one that it gave up */
 };
 
 struct bus *bus_rdkafka_new(struct loop *l, const struct bus_rdkafka_options *options);

@@ -199,7 +199,10 @@ Test(bus_rdkafka, what_is_sent_is_read)
     cr_assert_eq(c.status, STATUS_INVALID, "larger than the broker takes");
     send_ok(&unknown, "no-such-topic", "k", "v");
     LOOP_UNTIL(&loop, unknown.calls == 1, 40000);
-    cr_assert_eq(unknown.status, STATUS_INVALID, "%s", status_code(unknown.status));
+    cr_assert_eq(unknown.status, STATUS_NOT_FOUND, "%s", status_code(unknown.status));
+    send_ok(&unknown, "no-such-topic", "k", "v"); /* known to be unknown now */
+    LOOP_UNTIL(&loop, unknown.calls == 1, 40000);
+    cr_assert_eq(unknown.status, STATUS_NOT_FOUND, "%s", status_code(unknown.status));
     teardown();
 }
 
@@ -259,6 +262,27 @@ Test(bus_rdkafka, without_a_broker)
     cr_assert(canceled.calls == 1 && canceled.status == STATUS_CANCELED);
     cr_assert(timed_out.calls == 1 && timed_out.status == STATUS_CANCELED);
     cr_assert_eq(full.calls, 0);
+}
+
+/* Unless told otherwise a message is never given up: what was sent after it would overtake it. */
+Test(bus_rdkafka, what_is_abandoned_is_canceled_and_nothing_is_taken_any_more)
+{
+    struct call waiting[2], refused;
+
+    loop_init(&loop, &clock_system);
+    bus = bus_rdkafka_new(
+        &loop, &(struct bus_rdkafka_options){.brokers = "127.0.0.1:1", .producer = true});
+    for (size_t i = 0; i < array_len(waiting); i++)
+        send_ok(&waiting[i], "changes", "k", "v");
+    bus_abandon(bus);
+    cr_assert_eq(waiting[0].calls, 0, "never inside");
+    LOOP_UNTIL(&loop, waiting[1].calls == 1, 10000);
+    for (size_t i = 0; i < array_len(waiting); i++)
+        cr_assert(waiting[i].calls == 1 && waiting[i].status == STATUS_CANCELED);
+    cr_assert_eq(send_text(&refused, "changes", "k", "v"), STATUS_UNAVAILABLE);
+    bus_close(bus);
+    loop_free(&loop);
+    cr_assert_eq(refused.calls, 0);
 }
 
 #define API_INIT_PRODUCER_ID 22
