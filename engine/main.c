@@ -14,6 +14,8 @@
 
 #include <stdio.h>
 
+enum { RELAY_PATIENCE_MS = 2000 };
+
 struct engine_settings {
     struct daemon_settings daemon;
     const char *redis, *database, *kafka, *jwks_url;
@@ -58,6 +60,7 @@ struct program {
     struct till till;
     struct metric_group metrics;
     struct daemon_check checks[4];
+    struct timer patience;
     bool relay_stopped;
 };
 
@@ -155,17 +158,33 @@ static void relay_stopped_cb(void *ctx)
     ((struct program *)ctx)->relay_stopped = true;
 }
 
+static void patience_ended(struct timer *t)
+{
+    bus_abandon(container_of(t, struct program, patience)->bus);
+}
+
+/* What is on its way to Kafka is given a moment to arrive; the next relay sends again what did not.
+ */
+static void stop_relay(struct program *p)
+{
+    struct engine *e = &p->engine;
+
+    relay_stop(e->relay, relay_stopped_cb, p);
+    timer_init(e->loop, &p->patience, patience_ended);
+    timer_start(&p->patience, RELAY_PATIENCE_MS, 0);
+    while (!p->relay_stopped)
+        loop_turn(e->loop, true);
+    timer_close(&p->patience, NULL);
+}
+
 /* What waits ends first, then the stores complete what is under way while daemon_free runs the loop
  * for the last time; only then the rest may go. */
 static void close_engine(struct program *p)
 {
     struct engine *e = &p->engine;
 
-    if (e->relay) {
-        relay_stop(e->relay, relay_stopped_cb, p);
-        while (!p->relay_stopped)
-            loop_turn(e->loop, true);
-    }
+    if (e->relay)
+        stop_relay(p);
     sweeper_stop(p->sweeper);
     till_stop(&p->till);
     passes_stop(e->passes);

@@ -4,6 +4,7 @@
 #include "engine/booking/news.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     REST_MIN_MS = 20,  /* after a read that found something */
@@ -19,8 +20,8 @@ enum {
 struct pump_send {
     struct bus_send bus;
     struct pump *pump;
-    char id[44]; /* of the stream entry */
-    bool acknowledged;
+    char id[44]; /* of the stream entry, <rev>-0 */
+    enum status status;
 };
 
 static void read_log(struct pump *p);
@@ -110,22 +111,59 @@ static void trim(struct pump *p, const char *id)
 
 /* ---- sending ---- */
 
+static uint64_t rev_of(const char *id)
+{
+    return strtoull(id, NULL, 10);
+}
+
+static void pass_over(struct pump *p, const struct pump_send *s, const char *why)
+{
+    log_error("pump", why, log_u64("event", p->event_id), log_str("entry", s->id));
+    p->shared->skipped++;
+}
+
+/* Told once; told again when it was there in between. */
+static void tell_missing(struct pump *p, bool missing)
+{
+    if (missing && !p->missing)
+        log_error("pump", "the topic is not there: changes wait for it",
+                  log_u64("event", p->event_id));
+    p->missing = missing;
+}
+
+/* Whether the entry is done with. One that was refused alone is passed over, loudly: the consumers
+ * see the gap and heal from the next snapshot. */
+static bool send_done(struct pump *p, const struct pump_send *s)
+{
+    if (s->status == STATUS_INVALID && p->send_count == 1) {
+        pass_over(p, s, "a change was refused by kafka");
+        return true;
+    }
+    return s->status == STATUS_OK;
+}
+
 static void sends_done(struct pump *p)
 {
     char id[sizeof(p->sends->id)] = "";
-    bool all = true;
+    bool refused = false, missing = false;
+    size_t done = 0;
 
-    for (size_t i = 0; i < p->send_count && all; i++) {
-        all = p->sends[i].acknowledged;
-        if (all)
-            memcpy(id, p->sends[i].id, sizeof(id));
+    while (done < p->send_count && send_done(p, &p->sends[done]))
+        memcpy(id, p->sends[done++].id, sizeof(id));
+    for (size_t i = done; i < p->send_count; i++) {
+        refused |= p->sends[i].status == STATUS_INVALID;
+        missing |= p->sends[i].status == STATUS_NOT_FOUND;
     }
+    p->batch = refused ? 1 : p->batch * 2 > PUMP_BATCH ? PUMP_BATCH : p->batch * 2;
     mem_free(p->sends);
     p->sends = NULL;
-    if (id[0])
+    tell_missing(p, missing);
+    if (done) {
+        p->sent_rev = rev_of(id);
         trim(p, id);
-    else
+    } else {
         rest_failed(p);
+    }
 }
 
 static void send_cb(struct bus_send *send, enum status status)
@@ -133,14 +171,7 @@ static void send_cb(struct bus_send *send, enum status status)
     struct pump_send *s = container_of(send, struct pump_send, bus);
     struct pump *p = s->pump;
 
-    /* A message Kafka will never take is passed over, loudly: the consumers see the gap and heal
-     * from the next snapshot. */
-    if (status == STATUS_INVALID) {
-        log_error("pump", "a change was refused by kafka", log_u64("event", p->event_id),
-                  log_str("entry", s->id));
-        p->shared->skipped++;
-    }
-    s->acknowledged = status == STATUS_OK || status == STATUS_INVALID;
+    s->status = status;
     p->shared->sent += status == STATUS_OK;
     if (--p->waiting == 0)
         sends_done(p);
@@ -169,7 +200,7 @@ static struct news_change entry_read(const struct kv_reply *fields)
     return change;
 }
 
-/* Submits one entry; a damaged one counts as acknowledged, or it would stop the event for ever. */
+/* Submits one entry; a damaged one counts as sent, or it would stop the event for ever. */
 static enum status send_entry(struct pump_send *s, const struct kv_reply *entry, struct buf *b)
 {
     struct pump *p = s->pump;
@@ -179,10 +210,8 @@ static enum status send_entry(struct pump_send *s, const struct kv_reply *entry,
 
     buf_clear(b);
     if (news_put_change(b, p->event_id, &change) != STATUS_OK) {
-        log_error("pump", "a damaged log entry was passed over", log_u64("event", p->event_id),
-                  log_str("entry", s->id));
-        p->shared->skipped++;
-        s->acknowledged = true;
+        pass_over(p, s, "a damaged log entry was passed over");
+        s->status = STATUS_OK;
         return STATUS_OK;
     }
     snprintf(key, sizeof(key), "%llu", (unsigned long long)p->event_id);
@@ -197,6 +226,20 @@ static enum status send_entry(struct pump_send *s, const struct kv_reply *entry,
     return status;
 }
 
+/* A log that grew to its limit has dropped its oldest entries. The next look publishes a snapshot,
+ * from which the consumers heal. */
+static void tell_dropped(struct pump *p, uint64_t first)
+{
+    uint64_t dropped = first - p->sent_rev - 1;
+
+    if (!p->sent_rev || first <= p->sent_rev + 1 || first >> 40 != p->sent_rev >> 40)
+        return;
+    log_error("pump", "the log had dropped changes before they were sent",
+              log_u64("event", p->event_id), log_u64("changes", dropped));
+    p->shared->skipped += dropped;
+    p->looked_ns = 0;
+}
+
 static void send_entries(struct pump *p, const struct kv_reply *entries)
 {
     struct buf b;
@@ -209,9 +252,13 @@ static void send_entries(struct pump *p, const struct kv_reply *entries)
     for (size_t i = 0; i < entries->count; i++) {
         struct pump_send *s = &p->sends[i];
         s->pump = p;
+        s->status = STATUS_OVERLOADED;
         p->send_count++;
-        if (!slice_to_str(kv_reply_at(&entries->elements[i], 0)->str, s->id, sizeof(s->id)) ||
-            send_entry(s, &entries->elements[i], &b) != STATUS_OK)
+        if (!slice_to_str(kv_reply_at(&entries->elements[i], 0)->str, s->id, sizeof(s->id)))
+            break;
+        if (i == 0)
+            tell_dropped(p, rev_of(s->id));
+        if (send_entry(s, &entries->elements[i], &b) != STATUS_OK)
             break; /* the queue is full: what is after it must not overtake */
     }
     buf_free(&b);
@@ -235,11 +282,12 @@ static void read_cb(struct kv_request *request, enum status status, const struct
 
 static void read_log(struct pump *p)
 {
-    char key[40];
+    char key[40], count[16];
 
     key_of(p, "log", key, sizeof(key));
+    snprintf(count, sizeof(count), "%zu", p->batch);
     struct slice args[] = {SLICE_LITERAL("XRANGE"), slice_str(key),         SLICE_LITERAL("-"),
-                           SLICE_LITERAL("+"),      SLICE_LITERAL("COUNT"), SLICE_LITERAL("512")};
+                           SLICE_LITERAL("+"),      SLICE_LITERAL("COUNT"), slice_str(count)};
     p->state = PUMP_READING;
     p->kv.cb = read_cb;
     if (kv_command(p->shared->kv, &p->kv, args, array_len(args), KV_DEADLINE_MS) != STATUS_OK)
@@ -320,6 +368,7 @@ struct pump *pump_new(struct pump_shared *shared, uint64_t event_id)
 
     p->event_id = event_id;
     p->shared = shared;
+    p->batch = PUMP_BATCH;
     list_init(&p->link);
     timer_init(shared->loop, &p->timer, rested_cb);
     rest(p, 0);

@@ -9,14 +9,16 @@
  * --> SNAPSHOT --> RESTING
  *
  * A crash between acknowledgement and trim sends the same revs again: consumers drop them by rev.
- */
+ *
+ * What Kafka refuses for its size is sent again alone, and passed over only then. A topic that is
+ * not there is waited for. What the log itself dropped at its limit (lua/common.lua) is told. */
 #ifndef HOLDFAST_BOOKING_LOG_PUMP_H
 #define HOLDFAST_BOOKING_LOG_PUMP_H
 
 #include "engine/booking/seat_store.h"
 #include "engine/store/bus.h"
 
-#define PUMP_BATCH 512
+#define PUMP_BATCH 512 /* entries in memory at most */
 
 enum pump_state {
     PUMP_RESTING,
@@ -53,8 +55,10 @@ struct pump {
     struct timer timer;
     unsigned rest_ms;
     struct kv_request kv;
-    struct pump_send *sends; /* PUMP_BATCH of them, only while SENDING */
-    size_t send_count, waiting;
+    struct pump_send *sends; /* at most `batch` of them, only while SENDING */
+    size_t batch, send_count, waiting;
+    bool missing;      /* the topic, and that was told */
+    uint64_t sent_rev; /* of the last entry on Kafka, 0: none yet */
     char trim_id[48];
     int64_t looked_ns;     /* last look at the rev, 0: never */
     uint64_t snapshot_rev; /* of the last one published */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 enum { REST_MS = 20, REST_FAILED_MS = 250, DB_DEADLINE_MS = 5000 };
+/* A broker that has just started may not know a topic yet. */
+#define MISSING_NS INT64_C(30000000000)
 
 /* The oldest rows of every shard that is held. A LATERAL probe a shard keeps it an index read
  * however long the outbox has grown. */
@@ -36,7 +38,7 @@ static const struct db_statement settle = {
     .params = 5,
 };
 
-enum row_fate { ROW_UNDECIDED, ROW_DONE, ROW_RETRY, ROW_PARK };
+enum row_fate { ROW_UNDECIDED, ROW_DONE, ROW_RETRY, ROW_REFUSED, ROW_PARK };
 
 struct outbox_row {
     struct outbox *outbox;
@@ -177,6 +179,17 @@ static void row_read(struct outbox *o, struct outbox_row *row, const struct db_r
 
 static void mark_rows(struct outbox *o);
 
+/* Once its rows are parked a topic is forgotten: those that the operator gives back find patience
+ * again. */
+static void missing_forget(struct outbox *o)
+{
+    for (size_t i = 0; i < array_len(o->missing); i++) {
+        if (!o->missing[i].wanted)
+            o->missing[i].topic[0] = 0;
+        o->missing[i].wanted = false;
+    }
+}
+
 static void fetch_cb(struct db_request *request, enum status status, const struct db_result *result)
 {
     struct outbox *o = container_of(request, struct outbox, request);
@@ -186,13 +199,14 @@ static void fetch_cb(struct db_request *request, enum status status, const struc
         return;
     }
     o->oldest_ms = 0;
+    missing_forget(o);
     if (result->rows == 0) {
         rest(o, REST_MS);
         return;
     }
-    o->rows = mem_alloc(result->rows * sizeof(*o->rows));
-    o->row_count = result->rows;
-    for (size_t i = 0; i < result->rows; i++)
+    o->row_count = result->rows < o->batch ? result->rows : o->batch;
+    o->rows = mem_alloc(o->row_count * sizeof(*o->rows));
+    for (size_t i = 0; i < o->row_count; i++)
         row_read(o, &o->rows[i], result, i);
     mark_rows(o);
 }
@@ -279,17 +293,73 @@ static void send_settled(struct outbox *o)
         settle_rows(o);
 }
 
+static struct outbox_missing *missing_find(struct outbox *o, struct slice topic)
+{
+    for (size_t i = 0; i < array_len(o->missing); i++)
+        if (topic.len && slice_is(topic, o->missing[i].topic))
+            return &o->missing[i];
+    return NULL;
+}
+
+/* NULL: no room to remember another. */
+static struct outbox_missing *missing_make(struct outbox *o, struct slice topic)
+{
+    struct outbox_missing *m = NULL;
+
+    for (size_t i = 0; i < array_len(o->missing); i++)
+        if (!o->missing[i].topic[0])
+            m = &o->missing[i];
+    if (!m || !slice_to_str(topic, m->topic, sizeof(m->topic)))
+        return NULL;
+    m->since_ns = loop_mono_ns(o->loop);
+    log_error("outbox", "a topic is not there: its rows wait 30 s, then they are parked",
+              log_str("topic", m->topic));
+    return m;
+}
+
+static void row_missing(struct outbox_row *row)
+{
+    struct outbox *o = row->outbox;
+    struct outbox_missing *m = missing_find(o, row->topic);
+
+    m = m ? m : missing_make(o, row->topic);
+    if (m)
+        m->wanted = true;
+    if (m && loop_mono_ns(o->loop) - m->since_ns < MISSING_NS)
+        row->fate = ROW_RETRY;
+    else
+        row_park(row, "there is no such topic");
+}
+
+static void row_sent(struct outbox_row *row)
+{
+    struct outbox_missing *m = missing_find(row->outbox, row->topic);
+
+    if (m)
+        *m = (struct outbox_missing){0};
+    row->fate = ROW_DONE;
+    row->outbox->sent++;
+}
+
+/* Kafka refuses what it was sent at once as a whole: which row is to blame shows when each is sent
+ * alone. */
+static void row_refused(struct outbox_row *row)
+{
+    if (row->outbox->row_count == 1)
+        row_park(row, "refused by kafka");
+    else
+        row->fate = ROW_REFUSED;
+}
+
 static void send_cb(struct bus_send *send, enum status status)
 {
     struct outbox_row *row = container_of(send, struct outbox_row, bus);
 
-    if (status == STATUS_OK) {
-        row->fate = ROW_DONE;
-        row->outbox->sent++;
-    } else if (status == STATUS_INVALID) {
-        row_park(row, "refused by kafka");
-    } else {
-        row->fate = ROW_RETRY;
+    switch (status) {
+    case STATUS_OK: row_sent(row); break;
+    case STATUS_INVALID: row_refused(row); break;
+    case STATUS_NOT_FOUND: row_missing(row); break;
+    default: row->fate = ROW_RETRY;
     }
     send_settled(row->outbox);
 }
@@ -308,6 +378,12 @@ static enum status send_row(struct outbox *o, struct outbox_row *row)
     return bus_send(o->bus, &row->bus, topic, row->key, row->payload, headers.list, headers.count);
 }
 
+/* Stays in the outbox. */
+static bool is_left(const struct outbox_row *row)
+{
+    return row->fate == ROW_RETRY || row->fate == ROW_REFUSED;
+}
+
 static bool same_key(const struct outbox_row *a, const struct outbox_row *b)
 {
     return slice_eq(a->topic, b->topic) && slice_eq(a->key, b->key);
@@ -317,9 +393,21 @@ static bool same_key(const struct outbox_row *a, const struct outbox_row *b)
 static bool waits_behind(const struct outbox *o, size_t i)
 {
     for (size_t j = 0; j < i; j++)
-        if (o->rows[j].fate == ROW_RETRY && same_key(&o->rows[j], &o->rows[i]))
+        if (is_left(&o->rows[j]) && same_key(&o->rows[j], &o->rows[i]))
             return true;
     return false;
+}
+
+/* What arrived although an earlier row of its key did not is sent again behind it. */
+static void settle_order(struct outbox *o)
+{
+    bool left = false;
+
+    for (size_t i = 0; i < o->row_count; i++) {
+        if (left && o->rows[i].fate == ROW_DONE && waits_behind(o, i))
+            o->rows[i].fate = ROW_RETRY;
+        left |= is_left(&o->rows[i]);
+    }
 }
 
 static void send_rows(struct outbox *o)
@@ -355,13 +443,16 @@ static void settle_cb(struct db_request *request, enum status status,
                       const struct db_result *result)
 {
     struct outbox *o = container_of(request, struct outbox, request);
-    bool retry = false;
+    bool left = false, refused = false;
 
     (void)result;
-    for (size_t i = 0; i < o->row_count; i++)
-        retry |= o->rows[i].fate == ROW_RETRY;
+    for (size_t i = 0; i < o->row_count; i++) {
+        left |= is_left(&o->rows[i]);
+        refused |= o->rows[i].fate == ROW_REFUSED;
+    }
     rows_free(o);
-    if (status != STATUS_OK || retry)
+    o->batch = refused ? 1 : o->batch * 2 > OUTBOX_BATCH ? OUTBOX_BATCH : o->batch * 2;
+    if (status != STATUS_OK || left)
         rest_failed(o);
     else
         rest(o, 0);
@@ -378,6 +469,7 @@ static void settle_rows(struct outbox *o)
 {
     struct buf b[5];
 
+    settle_order(o);
     for (size_t i = 0; i < array_len(b); i++) {
         buf_init(&b[i], OUTBOX_BATCH * 64);
         db_array_begin(&b[i]);
@@ -414,7 +506,8 @@ static void settle_rows(struct outbox *o)
 void outbox_start(struct outbox *o, struct loop *l, struct db *db, struct bus *bus,
                   struct seat_store *seats, struct shards *shards)
 {
-    *o = (struct outbox){.loop = l, .db = db, .bus = bus, .seats = seats, .shards = shards};
+    *o = (struct outbox){
+        .loop = l, .db = db, .bus = bus, .seats = seats, .shards = shards, .batch = OUTBOX_BATCH};
     timer_init(l, &o->timer, rested_cb);
     rest(o, 0);
 }

@@ -6,7 +6,9 @@
  *
  * Only the holder of a shard's lock works on its rows, oldest first. A row leaves when it is marked
  * and acknowledged, so at least once; of one key a later row never overtakes an earlier one. A row
- * that Kafka or Redis will never take is parked, with the reason, and the rest goes on. */
+ * that Kafka or Redis will never take is parked, with the reason, and the rest goes on: one that is
+ * refused for its size once it was refused alone, one whose topic is not there after half a minute.
+ */
 #ifndef HOLDFAST_BOOKING_OUTBOX_H
 #define HOLDFAST_BOOKING_OUTBOX_H
 
@@ -28,6 +30,15 @@ enum outbox_state {
 
 struct outbox_row;
 
+#define OUTBOX_MISSING_MAX 4
+
+/* A topic that is not there, since when. */
+struct outbox_missing {
+    char topic[64]; /* "": none */
+    int64_t since_ns;
+    bool wanted; /* by a row of the last batch */
+};
+
 /* Embedded by the relay. */
 struct outbox {
     uint64_t sent, parked, failures; /* counters: read these */
@@ -43,7 +54,8 @@ struct outbox {
     struct timer timer;
     struct db_request request;
     struct outbox_row *rows; /* owned, only while a batch is under way */
-    size_t row_count, waiting;
+    size_t batch, row_count, waiting;
+    struct outbox_missing missing[OUTBOX_MISSING_MAX];
     void (*stopped)(struct outbox *o, void *ctx);
     void *ctx;
 };
