@@ -427,17 +427,24 @@ static void entry_id(struct slice text, uint64_t *ret_ms, uint64_t *ret_seq)
     (void)good;
 }
 
+/* key MAXLEN ~ n id field value ...: a world never lives long enough for the limit. */
 static struct kv_reply *xadd(struct redis_model *m, const struct slice *a, size_t n)
 {
-    struct redis_object *o = redis_find(m, a[1], REDIS_STREAM);
+    const struct slice key = a[1];
+    struct redis_object *o = redis_find(m, key, REDIS_STREAM);
     uint64_t ms, seq;
 
+    if (slice_is(a[2], "MAXLEN")) {
+        assert(slice_is(a[3], "~") && (!o || (int64_t)o->entry_count < number(a[4])));
+        a += 3;
+        n -= 3;
+    }
     entry_id(a[2], &ms, &seq);
     if (o && (ms < o->last_ms || (ms == o->last_ms && seq <= o->last_seq)))
         return reply_error(m, SLICE_LITERAL("ERR The ID specified in XADD is equal or smaller than "
                                             "the target stream top item"));
     if (!o)
-        o = redis_make(m, a[1], REDIS_STREAM);
+        o = redis_make(m, key, REDIS_STREAM);
     redis_stream_add(o, ms, seq, a + 3, n - 3);
     return reply_str(m, a[2]);
 }

@@ -7,6 +7,8 @@
 local e = KEYS[1]
 local GRACE = 2000
 local FREE, HELD, SOLD, BLOCKED = 48, 49, 50, 51
+-- Changes that wait for Kafka, per event: beyond it the oldest go, which costs the consumers a snapshot, never a seat.
+local LOG_MAX = 4194304
 
 local function nomirror()
     return redis.error_reply('NOMIRROR this event has to be rebuilt from the truth')
@@ -41,11 +43,11 @@ end
 local function log_change(byte, seats, cause, trace)
     local rev = string.format('%.0f', redis.call('INCR', e .. ':rev'))
     if trace and trace ~= '' then
-        redis.call('XADD', e .. ':log', rev .. '-0', 'rev', rev, 'state', byte - FREE, 'seats', table.concat(seats, ','),
-            'cause', cause, 'trace', trace)
+        redis.call('XADD', e .. ':log', 'MAXLEN', '~', LOG_MAX, rev .. '-0', 'rev', rev, 'state', byte - FREE, 'seats',
+            table.concat(seats, ','), 'cause', cause, 'trace', trace)
     else
-        redis.call('XADD', e .. ':log', rev .. '-0', 'rev', rev, 'state', byte - FREE, 'seats', table.concat(seats, ','),
-            'cause', cause)
+        redis.call('XADD', e .. ':log', 'MAXLEN', '~', LOG_MAX, rev .. '-0', 'rev', rev, 'state', byte - FREE, 'seats',
+            table.concat(seats, ','), 'cause', cause)
     end
     return rev
 end
