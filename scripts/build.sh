@@ -2,7 +2,7 @@
 # Meson and ninja: one build directory, set up once, brought up to date by every verb that needs a binary.
 
 # What a running stack needs, without the tests.
-BUILD_STACK=(engine/engine engine/migrate engine/audit waitroom/waitroom seatmap-ws/seatmap-ws paysim/paysim bench/bench)
+BUILD_STACK=(engine/engine engine/migrate engine/audit waitroom/waitroom seatmap-ws/seatmap-ws paysim/paysim bench/bench tests/chaos/steady)
 
 # build_ensure [TARGET...]: all targets unless some are named.
 build_ensure() {

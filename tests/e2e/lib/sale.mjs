@@ -1,5 +1,6 @@
 // An event on sale, and what its buyers do.
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { randomUUID } from 'node:crypto';
 import { admin, call, env, new_key, until } from './http.mjs';
@@ -53,8 +54,14 @@ export async function counts(event) {
 
 /** Rows of one SQL statement, as arrays of text. */
 export async function sql(text) {
-  const { stdout } = await run('psql', ['-XAtq', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-c', text], { env });
+  const { stdout } = await run('psql', ['-XAtq', '-F', '\t', '-v', 'ON_ERROR_STOP=1', '-c', text], { env, maxBuffer: 1 << 29 });
   return stdout.split('\n').filter(Boolean).map((line) => line.split('\t'));
+}
+
+/** Bookings of the file whose buyers were told "confirmed" and that are not. */
+export async function forgotten(events, file) {
+  const known = new Set((await sql(`SELECT booking_id FROM booking WHERE event_id IN (${events}) AND state = 'confirmed'`)).flat());
+  return readFileSync(file, 'utf8').split('\n').filter((id) => id && !known.has(id)).map((id) => `booking ${id}: its buyer was told confirmed, and it is not`);
 }
 
 /** The invariant checker over one event: {code, output}. */
