@@ -1,14 +1,13 @@
-/* bookings: durable single-seat bookings through one engine, on an event without charge; the holds
- * are placed before the clock starts. Alternating with a comparator, normally pgbench with the
- * single-seat statement on the same durability. */
+/* bookings: durable single-seat bookings through one engine, the holds placed before the clock
+ * starts; beside the core alone and pgbench with the identical statements on the same PostgreSQL
+ * (bench/core/bookings.sh tells how). With --charge each booking is paid for. */
 #include "bench/capacity.h"
-
-#include "engine/base/json.h"
 
 #include <stdio.h>
 
-enum { STEP_BOOK, STEP_HALF };
 static const char *const step_names[] = {"book", "half", NULL};
+
+enum { SEATS_MAX = 500000 };
 
 struct hold_id {
     char text[48];
@@ -29,34 +28,20 @@ static void make_hold(struct flood *f, size_t i, struct client_request *r)
 
 static void took_hold(struct flood *f, size_t i, int status, struct slice body)
 {
+    static const char member[] = "\"holdId\":\"";
     struct capacity *c = f->ctx;
     struct hold_id *ids = c->ctx;
-    json_t *root = status == 201 ? json_loadb(body.at, body.len, 0, NULL) : NULL;
-    const char *id = json_string_value(json_object_get(root, "holdId"));
+    const char *at = status == 201 ? memmem(body.at, body.len, member, sizeof(member) - 1) : NULL;
+    struct slice rest = at ? slice_of(at, (size_t)(body.at + body.len - at)) : SLICE_NONE;
 
-    ids[i].text[0] = 0;
-    if (id && slice_to_str(slice_str(id), ids[i].text, sizeof(ids[i].text)))
-        c->good++;
-    json_decref(root);
+    if (at)
+        rest = slice_of(rest.at + sizeof(member) - 1, rest.len - (sizeof(member) - 1));
+    c->good += at && slice_to_str(slice_cut(&rest, '"'), ids[i].text, sizeof(ids[i].text));
 }
 
 static enum bench_exit place_holds(struct capacity *c)
 {
-    struct flood f = {.run = c->run,
-                      .client = c->client,
-                      .step = FLOOD_UNMEASURED,
-                      .total = c->total,
-                      .in_flight = (size_t)c->run->options->connections,
-                      .make = make_hold,
-                      .took = took_hold,
-                      .ctx = c};
-
-    c->good = 0;
-    flood_run(&f);
-    if (c->good == c->total || c->run->interrupted)
-        return c->run->interrupted ? BENCH_INTERRUPTED : BENCH_OK;
-    fprintf(stderr, "bench: only %zu of %zu holds were granted\n", c->good, c->total);
-    return BENCH_GENERATOR;
+    return capacity_prepare(c, make_hold, took_hold);
 }
 
 /* ---- the bookings ---- */
@@ -77,47 +62,33 @@ static void make_booking(struct flood *f, size_t i, struct client_request *r)
     client_request_begin(f->client, r, "POST", path, NULL, key, body);
 }
 
-static void took_booking(struct flood *f, size_t i, int status, struct slice body)
-{
-    struct capacity *c = f->ctx;
-
-    (void)i;
-    (void)body;
-    c->good += status == 201;
-}
-
 static enum bench_exit run_bookings(struct run *run)
 {
     const struct bench_options *o = run->options;
-    struct client_options options = {.url = o->engine_url, .connections = (size_t)o->connections};
-    char why[160];
-    struct client *client = client_new(run->loop, &options, why, sizeof(why));
-
-    if (!client) {
-        fprintf(stderr, "bench: %s\n", why);
-        return BENCH_USAGE;
-    }
+    size_t total = (size_t)o->users;
     struct capacity c = {.run = run,
-                         .client = client,
                          .what = "bookings",
-                         .total = (size_t)o->users,
-                         .seats_each = 1,
-                         .step_peak = STEP_BOOK,
-                         .step_half = STEP_HALF,
+                         .total = total,
+                         .office = {.seats = total, .charge = o->charge},
                          .prepare = place_holds,
                          .make = make_booking,
-                         .took = took_booking,
-                         .ctx = mem_alloc((size_t)o->users * sizeof(struct hold_id))};
+                         .took = capacity_took_201};
+
+    if (total > SEATS_MAX) {
+        fprintf(stderr, "bench: an event has at most %d seats\n", SEATS_MAX);
+        return BENCH_USAGE;
+    }
+    c.ctx = mem_alloc(total * sizeof(struct hold_id));
     enum bench_exit code = capacity_run(&c);
-    client_free(client);
     mem_free(c.ctx);
     return code;
 }
 
 const struct scenario scenario_bookings = {
     .name = "bookings",
-    .summary =
-        "capacity of durable bookings of one engine without charge, and the latency at half of it",
+    .summary = "capacity of durable bookings of one engine and of the core alone, beside pgbench "
+               "with the same statements",
     .steps = step_names,
+    .users = 20000,
     .run = run_bookings,
 };

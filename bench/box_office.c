@@ -33,12 +33,23 @@ static void took(struct flood *f, size_t i, int status, struct slice body)
     json_decref(root);
 }
 
-bool box_office_event(struct run *run, uint32_t seats, char ret_event[24], char *ret_why,
-                      size_t why_size)
+static void write_layout(const struct box_office *office, char *ret_text, size_t size)
+{
+    if (office->area)
+        snprintf(ret_text, size,
+                 "\"layout\":{\"sections\":[],\"areas\":[{\"id\":\"floor\",\"name\":\"Standing\","
+                 "\"capacity\":%zu,\"priceLevel\":\"gold\",\"x\":0,\"y\":0,\"w\":30,\"h\":20}]}",
+                 office->seats);
+    else
+        snprintf(ret_text, size, "\"arena\":{\"seats\":%zu}", office->seats);
+}
+
+bool box_office_event(struct run *run, const struct box_office *office, char ret_event[24],
+                      char *ret_why, size_t why_size)
 {
     const struct bench_options *o = run->options;
     struct order order = {.good = false};
-    char starts[CLOCK_TEXT_SIZE];
+    char starts[CLOCK_TEXT_SIZE], layout[256];
     struct client_options options = {.url = o->engine_ops_url, .connections = 1};
     struct client *client = client_new(run->loop, &options, ret_why, why_size);
 
@@ -46,15 +57,16 @@ bool box_office_event(struct run *run, uint32_t seats, char ret_event[24], char 
         return false;
     clock_format(loop_wall_ms(run->loop) + INT64_C(30) * 86400000, starts);
     snprintf(order.auth, sizeof(order.auth), "Bearer %s", o->admin_token ? o->admin_token : "");
+    write_layout(office, layout, sizeof(layout));
     snprintf(
         order.body, sizeof(order.body),
         "{\"name\":\"Bench\",\"venue\":{\"name\":\"Bench\",\"city\":\"Here\"},\"startsAt\":\"%s\","
-        "\"currency\":\"EUR\",\"queue\":false,\"charge\":false,\"holdSeconds\":3600,"
-        "\"holdCapSeconds\":3600,\"arena\":{\"seats\":%u},\"priceLevels\":["
+        "\"currency\":\"EUR\",\"queue\":false,\"charge\":%s,\"holdSeconds\":3600,"
+        "\"holdCapSeconds\":3600,%s,\"priceLevels\":["
         "{\"id\":\"gold\",\"name\":\"Gold\",\"amount\":5000},"
         "{\"id\":\"silver\",\"name\":\"Silver\",\"amount\":5000},"
         "{\"id\":\"bronze\",\"name\":\"Bronze\",\"amount\":5000}]}",
-        starts, seats);
+        starts, office->charge ? "true" : "false", layout);
     struct flood f = {.run = run,
                       .client = client,
                       .step = FLOOD_UNMEASURED,

@@ -1,23 +1,32 @@
-/* Scenarios that find a capacity: rounds of our own flood and of the comparator, alternating, each
- * on an event of its own; then one flood at half of what was found, for the latency from the
- * intended instant. */
+/* Scenarios that find a capacity: rounds in which every side does the same work in turn, each on an
+ * event of its own, in alternating order; then each at half of what it reached, for the latency
+ * from the intended instant.
+ *
+ *   http          our own flood, through an engine
+ *   core          --core: the booking core on its store, without HTTP
+ *   comparators   --against, --against-batch: what the store's own benchmark tool reaches
+ *
+ * The report has, for the first two, the ratio to each comparator: taken round by round, the median
+ * counts. */
 #ifndef HOLDFAST_BENCH_CAPACITY_H
 #define HOLDFAST_BENCH_CAPACITY_H
 
+#include "bench/box_office.h"
 #include "bench/flood.h"
 
-#define CAPACITY_ROUNDS_MAX 100
+/* The steps of the meter. */
+enum { CAPACITY_PEAK, CAPACITY_HALF };
 
-/* Which flood: `prepare` (may be NULL) runs unmeasured before each round's clock starts. */
 struct capacity {
     struct run *run;
-    struct client *client;
-    const char *what;    /* "bookings" */
-    size_t total;        /* operations a round */
-    uint32_t seats_each; /* seats of one operation */
-    size_t step_peak, step_half;
+    struct client *client;    /* made by capacity_run */
+    const char *what;         /* "bookings" */
+    size_t total;             /* operations a round */
+    struct box_office office; /* the event of each round */
+    /* What a flood sends and what came of it. */
     void (*make)(struct flood *f, size_t i, struct client_request *r);
     void (*took)(struct flood *f, size_t i, int status, struct slice body);
+    /* Runs unmeasured before each round's clock starts; may be NULL. */
     enum bench_exit (*prepare)(struct capacity *c);
     void *ctx;
     /* of the present round */
@@ -26,5 +35,13 @@ struct capacity {
 };
 
 enum bench_exit capacity_run(struct capacity *c);
+
+/* A flood that nobody measures, for `prepare`: all `total` must be counted good. */
+enum bench_exit capacity_prepare(struct capacity *c,
+                                 void (*make)(struct flood *f, size_t i, struct client_request *r),
+                                 void (*took)(struct flood *f, size_t i, int status,
+                                              struct slice body));
+/* A `took` that counts the 201s. */
+void capacity_took_201(struct flood *f, size_t i, int status, struct slice body);
 
 #endif

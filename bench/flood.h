@@ -5,6 +5,7 @@
 #define HOLDFAST_BENCH_FLOOD_H
 
 #include "bench/client.h"
+#include "bench/pace.h"
 #include "bench/scenario.h"
 
 struct flood {
@@ -23,8 +24,9 @@ struct flood {
     struct flood_slot *slots;
     struct list idle;
     size_t next, done;
-    int64_t begun_ns;
-    struct timer timer;
+    int64_t begun_ns, woken_ns; /* woken_ns: when `pace` will call */
+    struct timer timer;         /* looks whether the run was interrupted */
+    struct pace pace;
     bool closed;
 };
 

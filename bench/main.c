@@ -31,16 +31,6 @@ static void list_scenarios(FILE *to)
         fprintf(to, "  %-10s %s\n", scenarios[i]->name, scenarios[i]->summary);
 }
 
-void run_figure(struct run *r, const char *name, double value, const char *unit)
-{
-    if (r->figure_count == RUN_FIGURES_MAX)
-        return;
-    struct run_figure *f = &r->figures[r->figure_count++];
-    snprintf(f->name, sizeof(f->name), "%s", name);
-    f->value = value;
-    f->unit = unit;
-}
-
 static void interrupt_cb(uv_signal_t *handle, int signal)
 {
     struct run *run = handle->data;
@@ -92,6 +82,11 @@ static enum bench_exit run_scenario(const struct scenario *scenario,
     uv_signal_t interrupt;
     char why[256];
 
+    if (!processes_read(options->processes, &run.processes)) {
+        fprintf(stderr, "bench: --processes '%s' is not engine=PID,redis=PID,...\n",
+                options->processes);
+        return BENCH_USAGE;
+    }
     loop_init(&loop, &clock_system);
     buf_init(&run.confirmed, CONFIRMED_LIMIT);
     meter_init(&run.meter, scenario->steps, clock_mono_ns(&clock_system));
@@ -145,6 +140,8 @@ int main(int argc, char **argv)
         } else {
             if (options.quiet)
                 progress_mute();
+            if (!options.users)
+                options.users = scenario->users;
             raise_descriptors();
             code = run_scenario(scenario, &options);
         }

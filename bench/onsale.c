@@ -177,5 +177,6 @@ const struct scenario scenario_onsale = {
     .name = "onsale",
     .summary = "a whole sale: line, holds, payment, through the gateway",
     .steps = fan_step_names,
+    .users = 1000,
     .run = run_onsale,
 };

@@ -8,9 +8,9 @@ struct bench_options {
     const char *scenario;
     const char *url, *waitroom_url, *engine_url, *waitroom_ops_url, *engine_ops_url, *admin_token,
         *database, *redis;
-    const char *event, *out, *thresholds, *against, *commit;
+    const char *event, *out, *thresholds, *core, *against, *against_batch, *processes, *commit;
     int64_t users, rate, duration_s, seed, connections, arrive_ms, think_ms, runs, seats;
-    bool quiet;
+    bool quiet, named, charge;
 };
 
 extern const struct config_option bench_option_table[];

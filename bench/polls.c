@@ -260,5 +260,6 @@ const struct scenario scenario_polls = {
     .summary =
         "capacity of GET /v1/queues/{id} of one waitroom process, against a bare epoll server",
     .steps = step_names,
+    .users = 1,
     .run = run_polls,
 };

@@ -23,7 +23,10 @@ static void print_figures(const struct run *run)
 {
     for (size_t i = 0; i < run->figure_count; i++) {
         const struct run_figure *f = &run->figures[i];
-        printf("  %-28s %12.6g %s\n", f->name, f->value, f->unit);
+        printf("  %-36s %12.6g %-4s", f->name, f->value, f->unit);
+        if (f->rounds)
+            printf("  %.6g .. %.6g", f->min, f->max);
+        putchar('\n');
     }
 }
 
@@ -88,6 +91,8 @@ static void put_config(struct json_out *w, const struct bench_options *o)
     json_put_int(w, "thinkMs", o->think_ms);
     json_put_int(w, "connections", o->connections);
     json_put_int(w, "runs", o->runs);
+    json_put_bool(w, "named", o->named);
+    json_put_bool(w, "charge", o->charge);
     if (o->event)
         json_put_str(w, "event", slice_str(o->event));
     json_object_end(w);
@@ -115,13 +120,24 @@ static void put_step(struct json_out *w, const struct meter_step *s)
     json_object_end(w);
 }
 
+static void put_rounds(struct json_out *w, const struct run_figure *f)
+{
+    if (!f->rounds)
+        return;
+    json_put_int(w, "rounds", (int64_t)f->rounds);
+    json_key(w, "min");
+    json_num(w, f->min);
+    json_key(w, "max");
+    json_num(w, f->max);
+}
+
 static void put_summary(const struct run *run, const struct scenario *scenario, struct buf *b)
 {
     struct json_out w;
 
     json_begin(&w, b);
     json_object_begin(&w);
-    json_put_str(&w, "schema", SLICE_LITERAL("holdfast.bench/1"));
+    json_put_str(&w, "schema", SLICE_LITERAL("holdfast.bench/2"));
     json_put_str(&w, "scenario", slice_str(scenario->name));
     json_put_str(&w, "commit", slice_str(run->options->commit));
     json_put_time(&w, "finishedAt", loop_wall_ms(run->loop));
@@ -137,6 +153,7 @@ static void put_summary(const struct run *run, const struct scenario *scenario, 
         json_key(&w, "value");
         json_num(&w, run->figures[i].value);
         json_put_str(&w, "unit", slice_str(run->figures[i].unit));
+        put_rounds(&w, &run->figures[i]);
         json_object_end(&w);
     }
     json_array_end(&w);

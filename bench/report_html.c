@@ -29,11 +29,15 @@ static void put_text(struct buf *b, const char *text)
 
 static void put_figures(const struct run *run, struct buf *b)
 {
-    buf_append_str(b, "<h2>What happened</h2><table>");
+    buf_append_str(b, "<h2>What happened</h2><table><tr><th></th><th></th><th>lowest .. highest "
+                      "round</th></tr>");
     for (size_t i = 0; i < run->figure_count; i++) {
         buf_append_str(b, "<tr><td>");
         put_text(b, run->figures[i].name);
-        buf_printf(b, "</td><td>%.6g %s</td></tr>", run->figures[i].value, run->figures[i].unit);
+        buf_printf(b, "</td><td>%.6g %s</td><td>", run->figures[i].value, run->figures[i].unit);
+        if (run->figures[i].rounds)
+            buf_printf(b, "%.6g .. %.6g", run->figures[i].min, run->figures[i].max);
+        buf_append_str(b, "</td></tr>");
     }
     buf_append_str(b, "</table>");
 }

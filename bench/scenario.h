@@ -5,6 +5,7 @@
 
 #include "bench/meter.h"
 #include "bench/options.h"
+#include "bench/processes.h"
 #include "engine/net/loop.h"
 
 /* Exit codes of the wire contract. */
@@ -17,17 +18,20 @@ enum bench_exit {
     BENCH_INTERRUPTED = 130,
 };
 
-#define RUN_FIGURES_MAX 48
+#define RUN_FIGURES_MAX 96
 
 /* A named figure of a run, for the summary and the report: funnel counts, ratios. */
 struct run_figure {
     char name[48];
-    double value;
+    double value;     /* of several rounds: their median */
     const char *unit; /* static */
+    size_t rounds;    /* 0: there is one value only */
+    double min, max;  /* of the rounds */
 };
 
 struct run {
     const struct bench_options *options;
+    struct processes processes; /* --processes */
     struct loop *loop;
     struct meter meter;
     struct run_figure figures[RUN_FIGURES_MAX];
@@ -40,10 +44,13 @@ struct run {
 };
 
 void run_figure(struct run *r, const char *name, double value, const char *unit);
+/* The median of several rounds' values, with the lowest and the highest. Sorts them. */
+void run_figure_of(struct run *r, const char *name, double *values, size_t count, const char *unit);
 
 struct scenario {
     const char *name, *summary;
     const char *const *steps; /* NULL-terminated */
+    int64_t users;            /* unless --users says */
     enum bench_exit (*run)(struct run *run);
 };
 

@@ -3,6 +3,8 @@
 
 # What a running stack needs, without the tests.
 BUILD_STACK=(engine/engine engine/migrate engine/audit waitroom/waitroom seatmap-ws/seatmap-ws paysim/paysim bench/bench tests/chaos/steady)
+# What `bench holds` and `bench bookings` run beside their own flood.
+BUILD_CORE=(bench/core/hold_rate bench/core/commit_rate)
 
 # build_ensure [TARGET...]: all targets unless some are named.
 build_ensure() {

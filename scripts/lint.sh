@@ -14,7 +14,7 @@ lint_shell() {
     local file scripts=(holdfast)
     shellcheck --version >/dev/null || return
     # The parts of the launcher are read through it; what is a program of its own is read by itself.
-    for file in .ci/run scripts/*.sh tests/*/*.sh; do
+    for file in .ci/run scripts/*.sh tests/*/*.sh bench/*/*.sh; do
         if [ -x "$file" ]; then scripts+=("$file"); fi
     done
     shellcheck "${scripts[@]}"

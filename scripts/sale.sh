@@ -19,7 +19,18 @@ usage_seed='./holdfast seed [--seats N] [--name S] [--no-queue] [--no-charge] [-
 
 usage_bench='./holdfast bench SCENARIO [...]
   Brings the stack up and runs the load harness on it; ./holdfast bench --list and build/bench/bench --help tell its scenarios and options.
-  Results go to --out DIR, by default .holdfast/bench/.'
+  Results go to --out DIR, by default .holdfast/bench/.
+
+  onsale        a whole sale through the gateway, on an event of its own
+    --seats N --users N     seats, and fans who come within --arrive-ms
+  polls         the HTTP layer against a bare epoll server
+  holds         capacity of 4-place holds: one engine through HTTP, the booking core without HTTP, and redis-benchmark with the identical EVALSHA
+    --named                 four seats by name; the comparator is then a plain sender of the same commands (bench/core/holds.sh tells why)
+  bookings      capacity of durable bookings: one engine through HTTP, the core without HTTP, and pgbench with the identical statements
+    --charge                every booking is paid for, with the payment simulator in the loop; without core and comparators
+  holds and bookings take turns, --runs N rounds (5) of --users N operations (20000), then each runs at half of what it reached, for the latency. --core, --against and
+  --against-batch CMD put other commands in the place of those above (bench/against.h tells what they print); none leaves them out.
+  --threshold "core/pgbench>=3" and the like: exit code 99 when it does not hold.'
 
 usage_audit='./holdfast audit [EVENT] [...]
   Checks the promises over PostgreSQL, Redis and Kafka; prints the offending rows and exits 98 if one is broken. build/engine/audit --help tells its options.'
@@ -172,8 +183,48 @@ harness() {
         while IFS= read -r line; do export "${line?}"; done <"$STATE/env"
         export HOLDFAST_DATABASE="$DATABASE" HOLDFAST_REDIS="127.0.0.1:$REDIS_PORT"
         HOLDFAST_COMMIT=$(git -C "$ROOT" rev-parse --short HEAD 2>/dev/null) && export HOLDFAST_COMMIT
+        bench_processes; export HOLDFAST_PROCESSES=$REPLY
         exec "$BUILD/bench/bench" "$@"
     )
+}
+
+# Whose processor time the harness reports: PART=PID,... in REPLY.
+bench_processes() {
+    local name part list=''
+    for name in $(parts_known); do
+        part=${name%%-[0-9]*}
+        [ "$part" != haproxy ] || part=gateway
+        case $part in engine | redis | postgres | paysim | kafka | gateway) ;; *) continue ;; esac
+        if part_running "$name"; then list+=${list:+,}$part=$REPLY; fi
+    done
+    REPLY=$list
+}
+
+# The sides that take turns with the flood of `holds` and `bookings`, in the harness's environment; flags go before it. BENCH_DIR is where they keep what they have found.
+# bench_sides SCENARIO OPTION...
+bench_sides() {
+    local core=$ROOT/bench/core form=area against=redis-benchmark
+    case $1 in holds | bookings) ;; *) return 0 ;; esac
+    BENCH_DIR=$(mktemp -d)
+    export HOLDFAST_BENCH_DIR=$BENCH_DIR HOLDFAST_BUILD_DIR=$BUILD
+    case " $* " in *' --named '*) form=named against=raw ;; esac
+    case " $* " in
+    ' bookings '*' --charge '*) return 0 ;;
+    ' holds '*)
+        export HOLDFAST_CORE="'$core/holds.sh' core $form" HOLDFAST_AGAINST="'$core/holds.sh' $against $form"
+        ;;
+    ' bookings '*)
+        export HOLDFAST_CORE="'$core/bookings.sh' core" HOLDFAST_AGAINST="'$core/bookings.sh' pgbench" HOLDFAST_AGAINST_BATCH="'$core/bookings.sh' pgbench-64"
+        ;;
+    esac
+    build_ensure "${BUILD_CORE[@]}"
+}
+
+bench_sides_end() {
+    [ -n "${BENCH_DIR:-}" ] || return 0
+    [ ! -e "$BENCH_DIR/database" ] || postgres_psql -U postgres -d postgres -c 'DROP DATABASE IF EXISTS holdfast_bench'
+    rm -rf "$BENCH_DIR"
+    BENCH_DIR=''
 }
 
 # Questions like --list need a build and no stack.
@@ -208,12 +259,9 @@ verb_bench() {
     [ $# -gt 0 ] || usage_error bench 'no scenario'
     case $1 in -*) bench_ask "$@"; return ;; esac
     stack_borrow
-    trap 'stack_return; exit 130' INT TERM
+    trap 'bench_sides_end; stack_return; exit 130' INT TERM
+    bench_sides "$@"
     bench_event "$@"
-    case " $* " in
-    *' --against'*) ;;
-    ' bookings '*) ARGV+=(--against "$ROOT/tests/perf/against_bookings.sh") ;;
-    esac
     for arg in "$@"; do
         case $arg in --out | --out=*) out=1 ;; esac
     done
@@ -224,6 +272,7 @@ verb_bench() {
     fi
     harness "${ARGV[@]}" || code=$?
     trap - INT TERM
+    bench_sides_end
     stack_return
     return "$code"
 }
