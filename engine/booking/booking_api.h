@@ -15,6 +15,7 @@ void ticket_get(struct http_request *req, void *till);
 void booking_cancel(struct http_request *req, void *till);
 void booking_refund(struct http_request *req, void *till);
 /* webhook_api.c */
+extern const struct db_statement webhook_receive_statement;
 void webhook_post(struct http_request *req, void *till);
 
 /* The booking that path and access token name. Answers 401 without a token that is ours, 404 when

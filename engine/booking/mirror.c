@@ -48,7 +48,7 @@ struct mirror_job {
 };
 
 /* Everything a mirror is made of, in one snapshot taken after mirror_begin. */
-static const struct db_statement read_truth = {
+const struct db_statement mirror_truth_statement = {
     .name = "mirror_read_truth",
     .text = "WITH raised AS (UPDATE event SET epoch = greatest(epoch, $2::int) + 1 WHERE event_id "
             "= $1 RETURNING epoch, seat_count)"
@@ -216,7 +216,7 @@ static void begin_cb(struct kv_request *request, enum status status, const struc
         slice_cut(&words, ' ');
         params[1] = words;
         job->db.cb = read_cb;
-        status = db_query(job->mirror->db, &job->db, &read_truth, params, left_ms(job));
+        status = db_query(job->mirror->db, &job->db, &mirror_truth_statement, params, left_ms(job));
         if (status != STATUS_OK)
             finish(job, status);
     } else if (status == STATUS_OK && what == 'B') {

@@ -19,6 +19,8 @@ struct mirror_wait {
     struct list link; /* private */
 };
 
+extern const struct db_statement mirror_truth_statement;
+
 /* `kv` and `db` are borrowed. */
 struct mirror *mirror_new(struct loop *l, struct kv *kv, struct db *db);
 void mirror_stop(struct mirror *m); /* what only waits completes with CANCELED, inside the call;

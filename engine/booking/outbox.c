@@ -11,7 +11,7 @@ enum { REST_MS = 20, REST_FAILED_MS = 250, DB_DEADLINE_MS = 5000 };
 
 /* The oldest rows of every shard that is held. A LATERAL probe a shard keeps it an index read
  * however long the outbox has grown. */
-static const struct db_statement fetch = {
+const struct db_statement outbox_fetch_statement = {
     .name = "outbox_fetch",
     .text =
         "SELECT o.outbox_id, o.shard, o.event_id, o.topic, o.key, o.type, o.payload, o.seats, "
@@ -26,7 +26,7 @@ static const struct db_statement fetch = {
 };
 
 /* $1 shards and $2 ids of what is done; $3 shards, $4 ids, $5 reasons of what is poison. */
-static const struct db_statement settle = {
+const struct db_statement outbox_settle_statement = {
     .name = "outbox_settle",
     .text = "WITH done AS (DELETE FROM outbox o USING unnest($1::smallint[], $2::bigint[]) d "
             "(shard, id)"
@@ -228,8 +228,8 @@ static void fetch_rows(struct outbox *o)
     db_array_end(&b);
     o->state = OUTBOX_FETCHING;
     o->request.cb = fetch_cb;
-    if (db_query(o->db, &o->request, &fetch, (struct slice[]){buf_slice(&b)}, DB_DEADLINE_MS) !=
-        STATUS_OK)
+    if (db_query(o->db, &o->request, &outbox_fetch_statement, (struct slice[]){buf_slice(&b)},
+                 DB_DEADLINE_MS) != STATUS_OK)
         rest_failed(o);
     buf_free(&b);
 }
@@ -493,7 +493,8 @@ static void settle_rows(struct outbox *o)
     }
     o->state = OUTBOX_DELETING;
     o->request.cb = settle_cb;
-    if (db_query(o->db, &o->request, &settle, params, DB_DEADLINE_MS) != STATUS_OK) {
+    if (db_query(o->db, &o->request, &outbox_settle_statement, params, DB_DEADLINE_MS) !=
+        STATUS_OK) {
         rows_free(o);
         rest_failed(o);
     }

@@ -60,6 +60,8 @@ struct outbox {
     void *ctx;
 };
 
+extern const struct db_statement outbox_fetch_statement, outbox_settle_statement;
+
 void outbox_start(struct outbox *o, struct loop *l, struct db *db, struct bus *bus,
                   struct seat_store *seats, struct shards *shards);
 /* A row was just committed by this process: fetch at once. */

@@ -9,12 +9,12 @@
  *                     |--different--> told --> compared
  *                     \--no answer--> due again in a minute (payment_reconcile has set that) */
 
-static const struct db_statement due_statement = {
+const struct db_statement reconciler_due_statement = {
     .name = "payment_reconcile",
     .text = "SELECT * FROM payment_reconcile($1::integer, $2::bigint)",
     .params = 2,
 };
-static const struct db_statement compared_statement = {
+const struct db_statement reconciler_compared_statement = {
     .name = "payment_compared",
     .text = "UPDATE payment SET reconcile_due = NULL WHERE event_id = $1::bigint AND booking_id = "
             "$2::uuid",
@@ -45,8 +45,9 @@ static void compared(struct reconciler_job *j)
 
     uuid_format(&j->row.booking_id, booking);
     j->request.cb = compared_cb;
-    if (j->reconciler->closing || db_query(j->reconciler->purchases->db, &j->request,
-                                           &compared_statement, params, LEDGER_DEADLINE_MS))
+    if (j->reconciler->closing ||
+        db_query(j->reconciler->purchases->db, &j->request, &reconciler_compared_statement, params,
+                 LEDGER_DEADLINE_MS))
         job_end(j);
 }
 
@@ -144,8 +145,8 @@ static void timer_fired(struct timer *t)
     if (r->asking || r->busy)
         return;
     r->request.cb = due_cb;
-    r->asking = ledger_resume_submit(r->purchases->db, &r->request, &due_statement, r->rest_ms) ==
-                STATUS_OK;
+    r->asking = ledger_resume_submit(r->purchases->db, &r->request, &reconciler_due_statement,
+                                     r->rest_ms) == STATUS_OK;
 }
 
 void reconciler_init(struct reconciler *r, struct purchases *purchases, int64_t poll_ms,

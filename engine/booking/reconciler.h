@@ -29,6 +29,8 @@ struct reconciler {
     bool asking, closing;
 };
 
+extern const struct db_statement reconciler_due_statement, reconciler_compared_statement;
+
 void reconciler_init(struct reconciler *r, struct purchases *purchases, int64_t poll_ms,
                      int64_t rest_ms);
 void reconciler_close(

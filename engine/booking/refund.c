@@ -8,13 +8,13 @@
 /*   begin (PostgreSQL) -> decided -> free the seats in Redis -> provider -> done (PostgreSQL) ->
  * end resumed: --^                                  */
 
-static const struct db_statement begin_statement = {
+const struct db_statement refund_begin_statement = {
     .name = "refund_begin",
     .text = "SELECT verdict, (work).* FROM refund_begin($1::bigint, $2::uuid, $3::uuid, $4::uuid, "
             "$5::uuid, $6::boolean, $7::integer[], $8::text, $9::bigint)",
     .params = 9,
 };
-static const struct db_statement done_statement = {
+const struct db_statement refund_done_statement = {
     .name = "refund_done",
     .text = "SELECT refund_done($1::bigint, $2::uuid)",
     .params = 2,
@@ -101,8 +101,8 @@ static void record(struct refund *r)
     params[0] = slice_str(event);
     params[1] = slice_str(id);
     r->request.cb = done_cb;
-    if (r->all->purchases->stopped ||
-        db_query(r->all->purchases->db, &r->request, &done_statement, params, LEDGER_DEADLINE_MS))
+    if (r->all->purchases->stopped || db_query(r->all->purchases->db, &r->request,
+                                               &refund_done_statement, params, LEDGER_DEADLINE_MS))
         refund_drop(r);
 }
 
@@ -226,8 +226,8 @@ void refund_begin(struct refund *r)
         slice_str(lease),
     };
     r->request.cb = begin_cb;
-    status =
-        db_query(r->all->purchases->db, &r->request, &begin_statement, params, LEDGER_DEADLINE_MS);
+    status = db_query(r->all->purchases->db, &r->request, &refund_begin_statement, params,
+                      LEDGER_DEADLINE_MS);
     buf_free(&seats);
     if (status) {
         decide(r, status);

@@ -44,7 +44,8 @@ struct refund {
     struct hold_call hold;
 };
 
-extern const struct db_statement refund_resume_statement;
+extern const struct db_statement refund_begin_statement, refund_done_statement,
+    refund_resume_statement;
 
 void refunds_init(struct refunds *all, struct purchases *purchases, size_t in_flight_max);
 void refunds_free(struct refunds *all);

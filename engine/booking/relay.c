@@ -29,7 +29,7 @@ struct relay {
 static const struct metric_desc metric_descs[] = {RELAY_METRICS(METRIC_ROW_)};
 
 /* Events that may still change: on sale, or not yet over (refunds). */
-static const struct db_statement events_of_shards = {
+const struct db_statement relay_events_statement = {
     .name = "relay_events",
     .text = "SELECT event_id FROM event WHERE (1 << (event_id % 16)::integer) & $1::integer <> 0"
             " AND (sale_state = 'on_sale' OR starts_at > now() - interval '1 day')",
@@ -114,7 +114,7 @@ static void ask_events(struct relay *r)
         return;
     snprintf(mask, sizeof(mask), "%u", r->shards.held);
     r->events_request.cb = events_cb;
-    r->asking = db_query(r->db, &r->events_request, &events_of_shards,
+    r->asking = db_query(r->db, &r->events_request, &relay_events_statement,
                          (struct slice[]){slice_str(mask)}, DB_DEADLINE_MS) == STATUS_OK;
 }
 

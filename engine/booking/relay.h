@@ -24,6 +24,8 @@ METRIC_STRUCT(relay_metrics, RELAY_METRICS);
 
 struct relay;
 
+extern const struct db_statement relay_events_statement;
+
 /* Everything is borrowed until `stopped` of relay_stop. */
 struct relay *relay_new(struct loop *l, struct kv *kv, struct db *db, struct bus *bus,
                         struct seat_store *seats);

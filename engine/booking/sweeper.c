@@ -57,7 +57,7 @@ struct sweeper {
 
 /* ---- which events there are ---- */
 
-static const struct db_statement read_events = {
+const struct db_statement sweeper_events_statement = {
     .name = "sweeper_events",
     .text = "SELECT event_id, has_queue AND sale_state = 'on_sale' FROM event ORDER BY event_id "
             "DESC LIMIT 10000",
@@ -89,7 +89,8 @@ static void read_events_again(struct sweeper *s)
         (s->read_ns && loop_mono_ns(s->engine->loop) - s->read_ns < EVENTS_MS * 1000000LL))
         return;
     s->db.cb = events_cb;
-    s->reading = db_query(s->engine->db, &s->db, &read_events, NULL, REQUEST_MS) == STATUS_OK;
+    s->reading =
+        db_query(s->engine->db, &s->db, &sweeper_events_statement, NULL, REQUEST_MS) == STATUS_OK;
 }
 
 /* ---- expired holds ---- */

@@ -5,6 +5,8 @@
 
 #include "engine/booking/engine.h"
 
+extern const struct db_statement sweeper_events_statement;
+
 struct sweeper;
 struct sweeper *sweeper_new(struct engine *e);
 void sweeper_stop(struct sweeper *s);

@@ -6,7 +6,7 @@
  * the purchase it names is looked after. The news itself is believed by nobody: whoever looks after
  * the purchase asks the provider. So it may come twice, late, in any order, or not at all. */
 
-static const struct db_statement receive_statement = {
+const struct db_statement webhook_receive_statement = {
     .name = "webhook_receive",
     .text = "SELECT webhook_receive($1::text, $2::text, $3::text, $4::bigint, $5::uuid)",
     .params = 5,
@@ -55,7 +55,8 @@ static void store(struct till *t, struct http_request *req, const struct payment
         hook->event_id ? slice_str(event) : SLICE_NONE,
         hook->event_id ? slice_str(booking) : SLICE_NONE,
     };
-    status = db_query(t->engine->db, &x->request, &receive_statement, params, LEDGER_DEADLINE_MS);
+    status = db_query(t->engine->db, &x->request, &webhook_receive_statement, params,
+                      LEDGER_DEADLINE_MS);
     if (status)
         received_cb(&x->request, status, NULL);
 }

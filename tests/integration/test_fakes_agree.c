@@ -241,6 +241,19 @@ static void compare_state(void)
 
 /* ---- scripts, called as the seat store calls them ---- */
 
+static char called[64][32]; /* names of scripts */
+static size_t called_count;
+
+static void remember(const char *name)
+{
+    for (size_t i = 0; i < called_count; i++) {
+        if (strcmp(called[i], name) == 0)
+            return;
+    }
+    cr_assert_lt(called_count, array_len(called));
+    snprintf(called[called_count++], sizeof(called[0]), "%s", name);
+}
+
 /* A kv that runs each script on both, then answers as redis did. */
 static enum status twin_eval(struct kv *kv, struct kv_request *request,
                              const struct kv_script *script, const struct slice *keys,
@@ -254,6 +267,7 @@ static enum status twin_eval(struct kv *kv, struct kv_request *request,
     (void)request;
     read_time();
     note(args, arg_count, script->name);
+    remember(script->name);
     ask_begin(&a);
     a.now_ms = model.now_ms;
     cr_assert_eq(kv_eval(real, &a.request, script, keys, key_count, args, arg_count, deadline_ms),
@@ -461,6 +475,54 @@ static void step(struct seat_store *s, struct script *begin, struct script *load
     compare_state();
 }
 
+/* ---- is anything left out? ---- */
+
+static bool was_called(const char *name)
+{
+    for (size_t i = 0; i < called_count; i++) {
+        if (strcmp(called[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static uint64_t runs_of(struct slice command)
+{
+    const char *name;
+    uint64_t runs;
+
+    for (size_t i = 0; (name = redis_command_name(i, &runs)); i++) {
+        if (slice_is(command, name))
+            return runs;
+    }
+    return 0;
+}
+
+/* Every command that the text names, `call('NAME'`, has run. */
+static void check_commands_of(const struct script *script)
+{
+    const char *at = script->kv.source;
+
+    cr_assert(was_called(script->kv.name), "script %s was never compared", script->kv.name);
+    while ((at = strstr(at, "call('"))) {
+        at += sizeof("call('") - 1;
+        cr_assert_gt(runs_of(slice_of(at, strcspn(at, "'"))), 0,
+                     "%s calls %.*s, which was never compared", script->kv.name,
+                     (int)strcspn(at, "'"), at);
+    }
+}
+
+static void check_complete(const struct seat_store *s)
+{
+    const char *name;
+    uint64_t runs;
+
+    for (size_t i = 0; i < SCRIPT_COUNT; i++)
+        check_commands_of(&s->scripts[i].script);
+    for (size_t i = 0; (name = redis_command_name(i, &runs)); i++)
+        cr_assert_gt(runs, 0, "%s is modelled and was not compared", name);
+}
+
 static void run_seed(struct seat_store *s, struct script *begin, struct script *load)
 {
     rng_seed(&rng, seed);
@@ -491,6 +553,9 @@ Test(fakes_agree, the_model_of_redis_answers_and_keeps_what_redis_does)
                 (const char *const[SCRIPT_PARTS_MAX]){lua_common, lua_ending, lua_mirror_load});
     for (seed = 1; seed <= SEEDS; seed++)
         run_seed(s, &begin, &load);
+    check_complete(s);
+    check_commands_of(&begin);
+    check_commands_of(&load);
     script_free(&begin);
     script_free(&load);
     seat_store_stop(s);

@@ -1,9 +1,15 @@
 /* The simulation's model of PostgreSQL (tests/sim/pg_model.h) against PostgreSQL: the same seeded
  * statements on both, every answer and every seat must be equal. Leases are over at once or last
  * for ever, so nothing waits; moments themselves are not compared. */
+#include "engine/booking/booking_api.h"
 #include "engine/booking/commit_batch.h"
 #include "engine/booking/ledger.h"
+#include "engine/booking/mirror.h"
+#include "engine/booking/outbox.h"
+#include "engine/booking/reconciler.h"
 #include "engine/booking/refund.h"
+#include "engine/booking/relay.h"
+#include "engine/booking/sweeper.h"
 #include "engine/store/db_pq.h"
 #include "tests/lib/leaks.h"
 #include "tests/lib/sale.h"
@@ -17,7 +23,7 @@
 
 TestSuite(fakes_agree_pg, .timeout = 150);
 
-enum { SEATS = 10, SEEDS = 6, STEPS = 70, KEYS = 14 };
+enum { SEATS = 16, SEEDS = 6, STEPS = 90, KEYS = 36, FAR_MS = 100000000 };
 
 static const int64_t for_ever_ms = 100000000, over_ms = -100000;
 
@@ -26,7 +32,7 @@ static struct server *server;
 static struct db *real;
 static struct pg_model model;
 static struct rng rng;
-static uint64_t seed;
+static uint64_t seed, moment; /* moment: how many steps there were */
 static struct commit_batch batch;
 
 static uint32_t below(uint32_t n)
@@ -106,26 +112,76 @@ static void read_clock(void)
                 NULL, 10);
 }
 
-static void compare_seats(const char *name)
+/* The seats, and what no answer shows: how many payments are still to be compared, news parked and
+ * not. */
+static void write_kept(char *text, size_t size)
 {
-    struct pg_event *e = pg_event_find(&model, SALE_EVENT);
-    char text[1024];
+    const struct pg_event *e = pg_event_find(&model, SALE_EVENT);
+    unsigned due = 0, parked = 0, waiting = 0;
     size_t at = 0;
-    const char *kept;
 
     for (size_t i = 0; i < e->seat_count; i++)
-        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%d:%u:%" PRId64 ":%s", i ? "," : "",
+        at += (size_t)snprintf(text + at, size - at, "%s%d:%u:%" PRId64 ":%s", i ? "," : "",
                                e->seats[i].status, e->seats[i].version, e->seats[i].fence,
                                e->seats[i].booked ? "t" : "f");
-    kept =
-        server_sql(server, "SELECT string_agg(status || ':' || version || ':' || fence || ':' || "
-                           "CASE WHEN booking_id IS NULL THEN 'f' ELSE 't' END, ',' ORDER BY seat)"
-                           " FROM event_seat");
+    list_for_each (it, &model.bookings)
+        due += list_entry(it, struct pg_booking, link)->row.charge != CHARGE_NONE &&
+               list_entry(it, struct pg_booking, link)->reconcile;
+    list_for_each (it, &model.outbox) {
+        parked += list_entry(it, struct pg_outbox, link)->parked;
+        waiting += !list_entry(it, struct pg_outbox, link)->parked;
+    }
+    snprintf(text + at, size - at, " due %u parked %u waiting %u", due, parked, waiting);
+}
+
+static void compare_kept(const char *name)
+{
+    static const char sql[] =
+        "SELECT (SELECT string_agg(status || ':' || version || ':' || fence || ':' || CASE WHEN "
+        "booking_id IS NULL THEN 'f' ELSE 't' END, ',' ORDER BY seat) FROM event_seat)"
+        " || ' due ' || (SELECT count(*) FROM payment WHERE reconcile_due IS NOT NULL)"
+        " || ' parked ' || (SELECT count(*) FROM outbox WHERE parked_at IS NOT NULL)"
+        " || ' waiting ' || (SELECT count(*) FROM outbox WHERE parked_at IS NULL)";
+    char text[2048];
+    const char *kept = server_sql(server, sql);
+
+    write_kept(text, sizeof(text));
     cr_assert_str_eq(kept, text, "seed %" PRIu64 ": after %s\n  postgresql: %s\n  model: %s", seed,
                      name, kept, text);
 }
 
-static void both(const struct db_statement *statement, const struct slice *params)
+/* ---- nothing is left out ---- */
+
+enum { STATEMENTS_MAX = 64 };
+
+static unsigned compared[STATEMENTS_MAX], told[STATEMENTS_MAX]; /* calls, rows in all answers */
+
+static void count(const struct db_statement *statement, const struct pg_answer *answer)
+{
+    for (size_t i = 0; pg_statement_name(i); i++) {
+        cr_assert_lt(i, STATEMENTS_MAX);
+        if (strcmp(pg_statement_name(i), statement->name) != 0)
+            continue;
+        compared[i]++;
+        told[i] += (unsigned)answer->result.rows;
+    }
+}
+
+static void check_complete(void)
+{
+    for (size_t i = 0; pg_statement_name(i); i++) {
+        const char *name = pg_statement_name(i);
+        bool silent = strcmp(name, "outbox_settle") == 0 || strcmp(name, "payment_compared") == 0;
+
+        cr_assert_gt(compared[i], 0, "%s is modelled and was not compared", name);
+        cr_assert(silent || told[i] > 0, "%s was compared %u times and never had a row", name,
+                  compared[i]);
+    }
+}
+
+/* The two differ where an id is the server's own. */
+static void both_with(const struct db_statement *statement, const struct slice *params,
+                      const struct slice *model_params)
 {
     struct buf real_rows, rows;
     struct asked a = {.request = {.cb = asked_cb}, .rows = &real_rows, .statement = statement};
@@ -136,7 +192,8 @@ static void both(const struct db_statement *statement, const struct slice *param
     read_clock();
     cr_assert_eq(db_query(real, &a.request, statement, params, 10000), STATUS_OK);
     LOOP_UNTIL(&loop, a.done, 10000);
-    answer = pg_run(&model, statement, params);
+    answer = pg_run(&model, statement, model_params);
+    count(statement, answer);
     if (answer->status == STATUS_OK)
         tell(&rows, statement, &answer->result);
     else
@@ -148,7 +205,12 @@ static void both(const struct db_statement *statement, const struct slice *param
     pg_answer_free(answer);
     buf_free(&real_rows);
     buf_free(&rows);
-    compare_seats(statement->name);
+    compare_kept(statement->name);
+}
+
+static void both(const struct db_statement *statement, const struct slice *params)
+{
+    both_with(statement, params, params);
 }
 
 /* A db that runs each statement on both and then forgets the caller. */
@@ -178,6 +240,12 @@ static struct uuid named(const char *kind, uint32_t n)
     return u;
 }
 
+/* Rising, and now and then older than the seat's. */
+static uint64_t some_fence(void)
+{
+    return 100 + 2 * moment - below(below(4) ? 4 : 40);
+}
+
 /* A purchase of key `n`: the same every time it is asked for, but now and then not. */
 static void some_row(struct purchase_row *row, uint32_t n)
 {
@@ -188,7 +256,7 @@ static void some_row(struct purchase_row *row, uint32_t n)
     row->idem = named("idem", n);
     row->fingerprint = named("print", n + (below(8) == 0 ? 1000 : 0));
     snprintf(row->hold_id, sizeof(row->hold_id), "%d.hold%u", SALE_EVENT, n / 2);
-    row->fence = 100 + below(60);
+    row->fence = some_fence();
     if (below(10) == 0)
         row->expires_ms = model.now_ms - 5000;
     if (below(10) == 0)
@@ -217,6 +285,18 @@ static struct uuid some_booking(void)
                          : named("nobody", below(100));
 }
 
+/* Mostly one whose card is so, if there is one. */
+static struct uuid booking_with(enum charge_state charge)
+{
+    list_for_each (it, &model.bookings) {
+        const struct purchase_row *row = &list_entry(it, struct pg_booking, link)->row;
+
+        if (row->charge == charge && below(3))
+            return row->booking_id;
+    }
+    return some_booking();
+}
+
 static void call_begin(struct ledger_call *call)
 {
     some_row(&call->row, below(KEYS));
@@ -231,7 +311,7 @@ static void call_move(struct ledger_call *call)
     enum ledger_move to = moves[below(array_len(moves))];
 
     call->row.event_id = SALE_EVENT;
-    call->row.booking_id = some_booking();
+    call->row.booking_id = to == MOVE_CAPTURED ? booking_with(CHARGE_CAPTURING) : some_booking();
     if (below(2)) {
         uuid_format(&call->row.booking_id, call->row.provider_ref);
         call->row.provider_ref[36] = '\0';
@@ -264,7 +344,7 @@ static void call_commit(enum commit_lane lane)
     for (size_t i = 0; i < count; i++) {
         some_row(&rows[i], below(KEYS));
         if (lane == COMMIT_PAID)
-            rows[i].booking_id = some_booking();
+            rows[i].booking_id = booking_with(CHARGE_AUTHORIZED);
         items[i] =
             (struct commit_item){.row = &rows[i],
                                  .lane = lane,
@@ -286,23 +366,14 @@ static void call_resume(const struct db_statement *statement)
     cr_assert_eq(ledger_resume_submit(&twin, &request, statement, some_lease()), STATUS_CANCELED);
 }
 
-static const struct db_statement refund_begin_statement = {
-    .name = "refund_begin",
-    .text = "SELECT verdict, (work).* FROM refund_begin($1::bigint, $2::uuid, $3::uuid, $4::uuid, "
-            "$5::uuid, $6::boolean, $7::integer[], $8::text, $9::bigint)",
-    .params = 9,
-};
-static const struct db_statement refund_done_statement = {
-    .name = "refund_done", .text = "SELECT refund_done($1::bigint, $2::uuid)", .params = 2};
-
 static void call_refund(void)
 {
     char event[24], lease[24], ids[4][UUID_TEXT_SIZE], seats[16];
-    struct uuid booking = some_booking(), refund = named("refund", below(1000000)),
+    struct uuid booking = booking_with(CHARGE_CAPTURED), refund = named("refund", below(1000000)),
                 idem = named("again", below(12)), print = named("print", 1);
 
     snprintf(event, sizeof(event), "%d", SALE_EVENT);
-    snprintf(lease, sizeof(lease), "%" PRId64, some_lease());
+    snprintf(lease, sizeof(lease), "%" PRId64, below(2) ? for_ever_ms : over_ms);
     snprintf(seats, sizeof(seats), "{%u}", below(SEATS));
     uuid_format(&booking, ids[0]);
     uuid_format(&refund, ids[1]);
@@ -318,11 +389,6 @@ static void call_refund(void)
     }
 }
 
-static const struct db_statement webhook_statement = {
-    .name = "webhook_receive",
-    .text = "SELECT webhook_receive($1::text, $2::text, $3::text, $4::bigint, $5::uuid)",
-    .params = 5};
-
 static void call_webhook(void)
 {
     char event[24], id[UUID_TEXT_SIZE], name[16];
@@ -331,52 +397,124 @@ static void call_webhook(void)
     snprintf(event, sizeof(event), "%d", SALE_EVENT);
     snprintf(name, sizeof(name), "evt_%u", below(6));
     uuid_format(&booking, id);
-    both(&webhook_statement,
+    both(&webhook_receive_statement,
          (struct slice[]){SLICE_LITERAL("sim"), slice_str(name), SLICE_LITERAL("{}"),
                           slice_str(event), slice_str(id)});
 }
 
-static const struct db_statement truth_statement = {
-    .name = "mirror_read_truth",
-    .text = "WITH raised AS (UPDATE event SET epoch = greatest(epoch, $2::int) + 1 WHERE event_id "
-            "= $1 RETURNING epoch, seat_count)"
-            " SELECT raised.epoch, raised.seat_count, s.state, s.versions FROM raised,"
-            " (SELECT string_agg(status::text, '' ORDER BY seat) AS state, "
-            "string_agg(lpad(to_hex(version), 8, '0'), '' ORDER BY seat) AS versions"
-            " FROM event_seat WHERE event_id = $1) s",
-    .params = 2,
-};
-static const struct db_statement fetch_statement = {
-    .name = "outbox_fetch",
-    .text = "SELECT o.outbox_id, o.shard, o.event_id, o.topic, o.key, o.type, o.payload, o.seats, "
-            "o.versions, o.hold_id, o.session, o.trace,"
-            " (extract(epoch from clock_timestamp() - o.created_at) * 1000)::bigint FROM "
-            "unnest($1::smallint[]) s CROSS JOIN LATERAL"
-            " (SELECT * FROM outbox WHERE shard = s AND parked_at IS NULL ORDER BY outbox_id LIMIT "
-            "64) o ORDER BY o.outbox_id LIMIT 512",
-    .params = 1,
-    .read_only = true,
-};
-
 static void call_stores(void)
 {
-    char event[24], shard[16], least[8];
+    char event[24], shard[16], least[8], mask[16];
 
     snprintf(event, sizeof(event), "%d", SALE_EVENT);
     snprintf(shard, sizeof(shard), "{%d}", SALE_EVENT % 16);
     snprintf(least, sizeof(least), "%u", below(40));
+    snprintf(mask, sizeof(mask), "%u", below(2) ? 1u << SALE_EVENT % 16 : below(1 << 16));
+    switch (below(4)) {
+    case 0:
+        both(&mirror_truth_statement, (struct slice[]){slice_str(event), slice_str(least)});
+        break;
+    case 1: both(&relay_events_statement, (struct slice[]){slice_str(mask)}); break;
+    case 2: both(&sweeper_events_statement, NULL); break;
+    default: both(&outbox_fetch_statement, (struct slice[]){slice_str(shard)}); break;
+    }
+}
+
+/* The id that PostgreSQL gave to this row of the model. */
+static uint64_t real_id(const struct pg_outbox *o)
+{
+    char sql[500], seats[200] = "{";
+    size_t at = 1;
+
+    for (size_t i = 0; i < o->seat_count; i++)
+        at += (size_t)snprintf(seats + at, sizeof(seats) - at, "%s%u", i ? "," : "", o->seats[i]);
+    snprintf(seats + at, sizeof(seats) - at, "}");
+    snprintf(sql, sizeof(sql),
+             "SELECT outbox_id FROM outbox WHERE key = '%s' AND type = '%s' AND seats = '%s'",
+             o->key, o->type, seats);
+    return strtoull(server_sql(server, sql), NULL, 10);
+}
+
+/* Of the rows that wait some are acknowledged, some are poison. */
+static void call_settle(void)
+{
+    struct buf p[2][5]; /* of both sides */
+    struct slice params[2][5];
+    size_t rows[2] = {0, 0};
+
+    for (size_t side = 0; side < 2; side++) {
+        for (size_t i = 0; i < 5; i++) {
+            buf_init(&p[side][i], 4096);
+            buf_append_char(&p[side][i], '{');
+        }
+    }
+    list_for_each (it, &model.outbox) {
+        const struct pg_outbox *o = list_entry(it, struct pg_outbox, link);
+        size_t poison = below(3) == 0, at = poison ? 2 : 0;
+        const char *comma = rows[poison] ? "," : "";
+
+        if (below(2) || o->parked)
+            continue;
+        rows[poison]++;
+        for (size_t side = 0; side < 2; side++) {
+            buf_printf(&p[side][at], "%s%d", comma, SALE_EVENT % 16);
+            buf_printf(&p[side][at + 1], "%s%" PRIu64, comma, side ? o->id : real_id(o));
+            if (poison)
+                buf_printf(&p[side][4], "%spoison", comma);
+        }
+    }
+    for (size_t side = 0; side < 2; side++) {
+        for (size_t i = 0; i < 5; i++) {
+            buf_append_char(&p[side][i], '}');
+            params[side][i] = buf_slice(&p[side][i]);
+        }
+    }
+    both_with(&outbox_settle_statement, params[0], params[1]);
+    for (size_t side = 0; side < 2; side++) {
+        for (size_t i = 0; i < 5; i++)
+            buf_free(&p[side][i]);
+    }
+}
+
+/* Payments that rest, and one of them compared. */
+static void call_reconcile(void)
+{
+    char limit[8], rest[24], event[24], id[UUID_TEXT_SIZE];
+    struct uuid booking = some_booking();
+
+    snprintf(limit, sizeof(limit), "%d", LEDGER_RESUME_MAX);
+    snprintf(rest, sizeof(rest), "%" PRId64, below(4) ? 0 : for_ever_ms);
+    snprintf(event, sizeof(event), "%d", SALE_EVENT);
+    uuid_format(&booking, id);
     if (below(2))
-        both(&truth_statement, (struct slice[]){slice_str(event), slice_str(least)});
+        both(&reconciler_due_statement, (struct slice[]){slice_str(limit), slice_str(rest)});
     else
-        both(&fetch_statement, (struct slice[]){slice_str(shard)});
+        both(&reconciler_compared_statement, (struct slice[]){slice_str(event), slice_str(id)});
+}
+
+/* The same seats under another hold: a new one, or one that somebody is buying. */
+static void call_rehold(struct ledger_call *call)
+{
+    struct purchase_row *row = &call->row;
+
+    row->event_id = SALE_EVENT;
+    row->booking_id = some_booking();
+    snprintf(row->hold_id, sizeof(row->hold_id), "%d.%s%u", SALE_EVENT, below(4) ? "again" : "hold",
+             below(4) ? below(1000000) : below(KEYS / 2));
+    row->fence = some_fence();
+    row->expires_ms = model.now_ms + (below(6) ? FAR_MS : -5000);
+    if (below(2))
+        snprintf(row->provider_ref, sizeof(row->provider_ref), "ch_%u", below(100));
+    cr_assert_eq(ledger_rehold(&twin, call, some_lease()), STATUS_CANCELED);
 }
 
 static void step(void)
 {
     struct ledger_call call = {.verdict = LEDGER_NONE};
 
+    moment++;
     purchase_row_init(&call.row);
-    switch (below(16)) {
+    switch (below(20)) {
     case 0:
     case 1:
     case 2: call_begin(&call); break;
@@ -391,13 +529,16 @@ static void step(void)
     case 11: call_commit(COMMIT_PAID); break;
     case 12: call_resume(below(2) ? &ledger_resume : &refund_resume_statement); break;
     case 13:
-    case 14: call_refund(); break;
-    default:
+    case 14:
+        call_refund();
         if (below(2))
-            call_webhook();
-        else
-            call_stores();
+            call_resume(&refund_resume_statement);
         break;
+    case 15: call_settle(); break;
+    case 16: call_reconcile(); break;
+    case 17: call_rehold(&call); break;
+    case 18: call_stores(); break;
+    default: call_webhook(); break;
     }
     purchase_row_free(&call.row);
 }
@@ -428,10 +569,12 @@ Test(fakes_agree_pg, the_model_of_postgresql_answers_and_keeps_what_postgresql_d
     for (seed = 1; seed <= SEEDS; seed++) {
         rng_seed(&rng, seed);
         clear();
+        moment = 0;
         for (int i = 0; i < STEPS; i++)
             step();
         pg_free(&model);
     }
+    check_complete();
     commit_batch_free(&batch);
     db_close(real);
     loop_free(&loop);

@@ -12,6 +12,7 @@ struct sale_counts sale_counts;
 static struct buyer *buyers; /* owned */
 static unsigned buyer_count, keys;
 static bool stopping;
+static struct list letters; /* on their way to an engine */
 
 static void begin_life(struct sim_event *e);
 static void ask(struct buyer *b);
@@ -204,13 +205,43 @@ static void impatient(struct sim_event *e)
     later(b, 1000);
 }
 
-static void sent(struct sim_event *e)
-{
-    struct buyer *b = container_of(e, struct buyer, wake);
-    struct process *p = process_any();
+/* A request on its way: as it was written, whatever its buyer wants by the time it arrives. */
+struct letter {
+    struct sim_event event;
+    struct list link;
+    struct buyer *buyer, asked;
+    struct host *to; /* NULL: nobody's yet */
+};
 
+static void letter_free(struct letter *l)
+{
+    world_cancel(&l->event);
+    list_remove(&l->link);
+    mem_free(l);
+}
+
+/* A stopped engine reads it when it wakes; one that has died never does. */
+static void arrived(struct sim_event *e)
+{
+    struct letter *l = container_of(e, struct letter, event);
+    struct process *p = l->to ? process_of(l->to) : process_any();
+
+    l->to = p ? p->host : NULL;
+    if (p && world_put_off(e, p->host))
+        return;
     if (p)
-        buyer_ask(b, p);
+        buyer_ask(l->buyer, &l->asked, p);
+    letter_free(l);
+}
+
+static void send_letter(struct buyer *b)
+{
+    struct letter *l = mem_alloc(sizeof(*l));
+
+    l->buyer = b;
+    l->asked = *b;
+    list_push_back(&letters, &l->link);
+    world_at(&l->event, NULL, latency_ns(stores.faults.slow), arrived);
 }
 
 static void ask(struct buyer *b)
@@ -219,7 +250,10 @@ static void ask(struct buyer *b)
     b->serial++;
     world_at(&b->patience, NULL, (300 + (int64_t)chance(b->attempts > 2 ? PATIENCE_MS : 2500)) * MS,
              impatient);
-    world_at(&b->wake, NULL, latency_ns(0), sent);
+    if (!happens(stores.faults.ask_lost))
+        send_letter(b);
+    if (happens(stores.faults.ask_twice))
+        send_letter(b);
 }
 
 /* ---- life ---- */
@@ -230,6 +264,7 @@ void buyers_begin(unsigned count)
     buyer_count = count;
     keys = 0;
     stopping = false;
+    list_init(&letters);
     for (unsigned i = 0; i < count; i++) {
         buyers[i].id = i;
         later(&buyers[i], 1000);
@@ -256,6 +291,8 @@ void buyers_end(void)
         world_cancel(&buyers[i].wake);
         world_cancel(&buyers[i].patience);
     }
+    list_for_each_safe (it, &letters)
+        letter_free(list_entry(it, struct letter, link));
     mem_free(buyers);
     buyers = NULL;
     buyer_count = 0;

@@ -56,8 +56,9 @@ void buyers_stop(void); /* they finish what they do and begin nothing new */
 bool buyers_done(void); /* all of them have finished */
 void buyers_end(void);
 
-/* buyer_call.c: asks an engine; the answer comes to buyer_answered, or never. */
-void buyer_ask(struct buyer *b, struct process *p);
+/* buyer_call.c: what the buyer wanted when it asked, now at an engine; the answer comes to
+ * buyer_answered, or never. */
+void buyer_ask(struct buyer *b, const struct buyer *asked, struct process *p);
 void buyer_answered(struct buyer *b, unsigned serial);
 
 #endif

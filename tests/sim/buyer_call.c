@@ -10,6 +10,7 @@
 
 struct call {
     struct buyer *buyer;
+    struct buyer asked; /* as it was when it asked */
     unsigned serial;
     struct process *process;
     struct hold_call hold;
@@ -51,7 +52,7 @@ static void hold_cb(struct hold_call *call, enum status status)
     if (c->serial == b->serial && !status) {
         b->outcome = call->outcome;
         if ((call->outcome == HOLD_GRANTED || call->outcome == HOLD_REPLAYED) &&
-            b->wish != WISH_RELEASE)
+            c->asked.wish != WISH_RELEASE)
             b->hold = call->hold;
     }
     reply_status(c, status);
@@ -61,7 +62,8 @@ static void session_cb(struct session_call *call, enum status status)
 {
     struct call *c = container_of(call, struct call, session);
 
-    c->buyer->outcome = call->outcome;
+    if (c->serial == c->buyer->serial)
+        c->buyer->outcome = call->outcome;
     reply_status(c, status);
 }
 
@@ -85,7 +87,7 @@ static void fill_hold(const struct buyer *b, struct hold *h)
 
 static enum status ask_hold(struct call *c)
 {
-    struct buyer *b = c->buyer;
+    const struct buyer *b = &c->asked;
     struct seat_store *seats = c->process->engine.seats;
 
     fill_terms(b, &c->terms);
@@ -109,9 +111,9 @@ static enum status ask_hold(struct call *c)
 static enum status ask_give_up(struct call *c)
 {
     c->session.cb = session_cb;
-    c->session.event_id = c->buyer->event_id;
-    c->session.expires_ms = c->buyer->session_expires_ms;
-    memcpy(c->session.session, c->buyer->session, sizeof(c->session.session));
+    c->session.event_id = c->asked.event_id;
+    c->session.expires_ms = c->asked.session_expires_ms;
+    memcpy(c->session.session, c->asked.session, sizeof(c->session.session));
     return session_end(c->process->engine.seats, &c->session);
 }
 
@@ -164,9 +166,9 @@ static struct purchase *purchase_for(struct call *c)
     }
     p->decided = decided_cb;
     p->decided_ctx = c;
-    purchase_row(p)->event_id = c->buyer->event_id;
-    purchase_row(p)->idem = c->buyer->idem;
-    purchase_row(p)->fingerprint = c->buyer->fingerprint;
+    purchase_row(p)->event_id = c->asked.event_id;
+    purchase_row(p)->idem = c->asked.idem;
+    purchase_row(p)->fingerprint = c->asked.fingerprint;
     return p;
 }
 
@@ -192,12 +194,12 @@ static void buy(struct call *c)
     row->total = SALE_PRICE * (int64_t)h->seat_count;
     memcpy(row->currency, "EUR", 4);
     row->created_ms = loop_wall_ms(c->process->engine.loop);
-    if (!c->buyer->charge) {
+    if (!c->asked.charge) {
         purchase_buy(p);
         return;
     }
     snprintf(row->provider, sizeof(row->provider), "sim");
-    snprintf(row->token, sizeof(row->token), "%s", c->buyer->token);
+    snprintf(row->token, sizeof(row->token), "%s", c->asked.token);
     purchase_begin(p);
 }
 
@@ -231,9 +233,9 @@ static void get_hold(struct call *c)
     enum status status;
 
     c->hold = (struct hold_call){.cb = bought_hold_cb};
-    fill_hold(c->buyer, &c->hold.hold);
-    status = c->buyer->charge ? seat_store_pay(seats, &c->hold, SALE_PAYMENT_MS)
-                              : seat_store_get(seats, &c->hold);
+    fill_hold(&c->asked, &c->hold.hold);
+    status = c->asked.charge ? seat_store_pay(seats, &c->hold, SALE_PAYMENT_MS)
+                             : seat_store_get(seats, &c->hold);
     if (status)
         reply_status(c, status);
 }
@@ -266,8 +268,8 @@ static void look_up(struct call *c)
     enum status status;
 
     c->find.cb = found_cb;
-    c->find.row.event_id = c->buyer->event_id;
-    c->find.row.idem = c->buyer->idem;
+    c->find.row.event_id = c->asked.event_id;
+    c->find.row.idem = c->asked.idem;
     status = ledger_find(c->process->engine.db, &c->find);
     if (status)
         reply_status(c, status);
@@ -279,14 +281,14 @@ static void refunded_cb(struct refund *r, enum status status)
 {
     struct call *c = r->decided_ctx;
 
-    if (!status)
+    if (!status && c->serial == c->buyer->serial)
         c->buyer->verdict = r->verdict;
     reply_status(c, status);
 }
 
 static enum status ask_refund(struct call *c)
 {
-    const struct buyer *b = c->buyer;
+    const struct buyer *b = &c->asked;
     struct refund *r = refund_take(&c->process->till.refunds);
 
     if (!r)
@@ -307,20 +309,21 @@ static enum status ask_refund(struct call *c)
     return STATUS_OK;
 }
 
-void buyer_ask(struct buyer *b, struct process *p)
+void buyer_ask(struct buyer *b, const struct buyer *asked, struct process *p)
 {
     struct host *was = world_enter(p->host);
     struct call *c = mem_alloc(sizeof(*c));
     enum status status = STATUS_OK;
 
     c->buyer = b;
-    c->serial = b->serial;
+    c->asked = *asked;
+    c->serial = asked->serial;
     c->process = p;
     purchase_row_init(&c->find.row);
-    TRACE("buyer %u wants %d", b->id, b->wish);
-    switch (b->wish) {
+    TRACE("buyer %u wants %d", b->id, asked->wish);
+    switch (asked->wish) {
     case WISH_BUY:
-        if (b->charge)
+        if (asked->charge)
             look_up(c);
         else
             get_hold(c);

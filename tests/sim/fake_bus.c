@@ -39,6 +39,8 @@ static void answer(struct sim_event *e)
     struct job *j = container_of(e, struct job, progress);
     struct host *h = j->conn->host;
 
+    if (world_put_off(e, h))
+        return;
     release(&j->news);
     world_enter(h);
     if (h->alive)
@@ -68,7 +70,8 @@ static void deliver(struct job *j)
     TRACE("kafka <- engine %u: %s %s %.100s", j->conn->host->id, j->news.topic, j->news.type,
           j->news.payload);
     world_mark_bytes(j->news.payload, j->news.payload_len);
-    keep(&j->news);
+    if (!stores.bus_forgets || ++stores.bus_count % stores.bus_forgets)
+        keep(&j->news);
     if (happens(stores.faults.bus_twice))
         keep(&j->news);
     j->status = happens(stores.faults.bus_lost) ? STATUS_TIMEOUT : STATUS_OK;
@@ -82,6 +85,8 @@ static void pump(struct sim_event *e)
     struct list *link;
     bool failing = false;
 
+    if (world_put_off(e, c->host)) /* what waits, waits in the engine */
+        return;
     if (!list_empty(&c->waiting) && stores.kafka_away)
         failing = world.now_ns - list_entry(c->waiting.next, struct job, link)->since_ns >=
                   AWAY_MAX_MS * MS;

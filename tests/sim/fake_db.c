@@ -1,5 +1,6 @@
 /* PostgreSQL behind a network. Several connections an engine: statements may overtake each other. A
  * statement may fail without having run, or run and its answer be lost; the caller cannot tell. */
+#include "tests/sim/invariants.h"
 #include "tests/sim/stores.h"
 
 #include "engine/base/mem.h"
@@ -63,13 +64,18 @@ static void answer(struct sim_event *e)
 {
     struct job *j = container_of(e, struct job, progress);
 
+    if (world_put_off(e, j->conn->host))
+        return;
     complete(j, j->failed ? j->failed : j->answer->status);
     job_free(j);
 }
 
 static void late(struct sim_event *e)
 {
-    complete(container_of(e, struct job, deadline), STATUS_TIMEOUT);
+    struct job *j = container_of(e, struct job, deadline);
+
+    if (!world_put_off(e, j->conn->host))
+        complete(j, STATUS_TIMEOUT);
 }
 
 /* ---- locks ---- */
@@ -92,6 +98,8 @@ static void tell_lost(struct sim_event *e)
     struct fake_db *c = container_of(e, struct fake_db, lock_news);
     size_t count = c->lost_count;
 
+    if (world_put_off(e, c->host))
+        return;
     c->lost_count = 0;
     world_enter(c->host);
     for (size_t i = 0; i < count; i++) {
@@ -183,7 +191,9 @@ static void arrive(struct sim_event *e)
     struct job *j = container_of(e, struct job, progress);
     enum status lost = chance(2) ? STATUS_TIMEOUT : STATUS_UNAVAILABLE;
 
-    if (!j->statement) {
+    if (stores.pg_away) {
+        j->failed = STATUS_UNAVAILABLE;
+    } else if (!j->statement) {
         take_lock(j);
     } else if (happens(stores.faults.db_not_run)) {
         TRACE("postgresql: %s of engine %u fails and did not run", j->statement->name,
@@ -200,6 +210,39 @@ static void arrive(struct sim_event *e)
     if (happens(stores.faults.db_lock_cut))
         cut_locks(j->conn);
     world_at(&j->progress, NULL, latency_ns(stores.faults.slow / 4), answer);
+}
+
+/* Its connections break: some of what was on its way has run, and nobody is told. */
+static void cut(struct fake_db *c)
+{
+    TRACE("postgresql: the connections of engine %u break", c->host->id);
+    list_for_each (it, &c->jobs) {
+        struct job *j = list_entry(it, struct job, link);
+
+        if (j->statement && !j->answer && !j->failed && chance(2)) {
+            run(j);
+            check_step(); /* a step of its own */
+        }
+        j->failed = STATUS_UNAVAILABLE;
+        world_at(&j->progress, NULL, latency_ns(0), answer);
+    }
+    cut_locks(c);
+}
+
+void pg_cut(const struct host *h)
+{
+    list_for_each (it, &stores.dbs) {
+        if (list_entry(it, struct fake_db, link)->host == h)
+            cut(list_entry(it, struct fake_db, link));
+    }
+}
+
+void pg_stop(void)
+{
+    TRACE("postgresql is away");
+    list_for_each (it, &stores.dbs)
+        cut(list_entry(it, struct fake_db, link));
+    stores.pg_away = true;
 }
 
 static struct job *job_new(struct fake_db *c, struct db_request *request, unsigned deadline_ms)
@@ -250,7 +293,7 @@ static bool fake_ready(struct db *db, const char **ret_why)
 {
     (void)db;
     (void)ret_why;
-    return true;
+    return !stores.pg_away;
 }
 
 static const struct db_ops ops = {

@@ -14,6 +14,7 @@ struct fake_kv {
     struct list link, jobs; /* of stores.kvs; struct job, in the order of sending */
     bool connected;
     int64_t arrives_ns, answers_ns; /* of the last one */
+    int64_t away_ns;                /* how long a cut lasts */
     struct sim_event reconnect;
 };
 
@@ -59,6 +60,8 @@ static void reconnected(struct sim_event *e)
     struct fake_kv *c = container_of(e, struct fake_kv, reconnect);
     bool another = strcmp(c->kv.run_id, stores.run_id) != 0;
 
+    if (world_put_off(e, c->host))
+        return;
     memcpy(c->kv.run_id, stores.run_id, sizeof(c->kv.run_id));
     c->connected = true;
     c->arrives_ns = c->answers_ns = 0;
@@ -69,14 +72,14 @@ static void reconnected(struct sim_event *e)
     }
 }
 
-static void cut(struct fake_kv *c)
+/* The engine sees that its connection is gone: once it runs. */
+static void noticed(struct sim_event *e)
 {
+    struct fake_kv *c = container_of(e, struct fake_kv, reconnect);
     struct list lost, *link;
 
-    if (!c->connected)
+    if (world_put_off(e, c->host))
         return;
-    TRACE("redis: the connection of engine %u is cut", c->host->id);
-    c->connected = false;
     list_init(&lost);
     list_splice(&lost, &c->jobs);
     while ((link = list_pop_front(&lost))) {
@@ -86,7 +89,24 @@ static void cut(struct fake_kv *c)
         complete(j, STATUS_UNAVAILABLE, NULL);
         job_free(j);
     }
-    world_at(&c->reconnect, NULL, (50 + (int64_t)chance(400)) * MS, reconnected);
+    world_at(e, NULL, c->away_ns, reconnected);
+}
+
+static void cut(struct fake_kv *c, int64_t away_ms)
+{
+    if (!c->connected)
+        return;
+    TRACE("redis: the connection of engine %u is cut", c->host->id);
+    c->connected = false;
+    c->away_ns = away_ms * MS;
+    list_for_each (it, &c->jobs)
+        world_cancel(&list_entry(it, struct job, link)->progress);
+    world_at(&c->reconnect, NULL, 0, noticed);
+}
+
+static int64_t a_moment_ms(void)
+{
+    return 50 + (int64_t)chance(400);
 }
 
 /* ---- a command ---- */
@@ -96,6 +116,8 @@ static void answer(struct sim_event *e)
     struct job *j = container_of(e, struct job, progress);
     const struct kv_reply *r = j->reply;
 
+    if (world_put_off(e, j->conn->host))
+        return;
     complete(j, r->kind == KV_ERROR ? STATUS_INTERNAL : STATUS_OK, r);
     job_free(j);
 }
@@ -159,12 +181,15 @@ static void arrive(struct sim_event *e)
     c->answers_ns = at > c->answers_ns ? at : c->answers_ns + 1;
     world_at(&j->progress, NULL, c->answers_ns - world.now_ns, answer);
     if (happens(stores.faults.kv_cut))
-        cut(c);
+        cut(c, a_moment_ms());
 }
 
 static void late(struct sim_event *e)
 {
-    complete(container_of(e, struct job, deadline), STATUS_TIMEOUT, NULL);
+    struct job *j = container_of(e, struct job, deadline);
+
+    if (!world_put_off(e, j->conn->host))
+        complete(j, STATUS_TIMEOUT, NULL);
 }
 
 static void copy_args(struct job *j, size_t at, const struct slice *args, size_t count)
@@ -242,7 +267,7 @@ void fake_kv_forget(struct host *h)
 {
     list_for_each_safe (it, &stores.kvs) {
         struct fake_kv *c = list_entry(it, struct fake_kv, link);
-        bool arrives = true;
+        bool arrives = c->connected;
 
         if (c->host != h)
             continue;
@@ -269,7 +294,15 @@ void fake_kv_forget(struct host *h)
 static void cut_all(void)
 {
     list_for_each (it, &stores.kvs)
-        cut(list_entry(it, struct fake_kv, link));
+        cut(list_entry(it, struct fake_kv, link), a_moment_ms());
+}
+
+void redis_cut(const struct host *h, int64_t away_ms)
+{
+    list_for_each (it, &stores.kvs) {
+        if (list_entry(it, struct fake_kv, link)->host == h)
+            cut(list_entry(it, struct fake_kv, link), away_ms);
+    }
 }
 
 static void another_run(void)

@@ -58,13 +58,18 @@ static void complete(struct job *j, enum status status)
 
 static void late(struct sim_event *e)
 {
-    complete(container_of(e, struct job, deadline), STATUS_TIMEOUT);
+    struct job *j = container_of(e, struct job, deadline);
+
+    if (!world_put_off(e, j->host))
+        complete(j, STATUS_TIMEOUT);
 }
 
 static void answer(struct sim_event *e)
 {
     struct job *j = container_of(e, struct job, progress);
 
+    if (world_put_off(e, j->host))
+        return;
     world_cancel(&j->deadline);
     complete(j, j->failed);
     buf_free(&j->call.answer);

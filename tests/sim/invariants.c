@@ -4,6 +4,7 @@
 #include "tests/sim/news_check.h"
 #include "tests/sim/provider.h"
 #include "tests/sim/stores.h"
+#include "tests/sim/viewers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,12 +22,18 @@ static struct {
     uint64_t redis_changes, pg_changes;
     uint64_t charge_changes;
     bool lied;
+    const struct list *last_booking;
     struct shadow shadows[PG_EVENTS_MAX];
 } seen;
 
 void invariants_redis_lied(void)
 {
     seen.lied = true;
+}
+
+bool invariants_have_lied(void)
+{
+    return seen.lied;
 }
 
 /* ---- the truth ---- */
@@ -107,6 +114,23 @@ static void check_tickets(const struct pg_event *e)
     }
 }
 
+/* I5: whatever is repeated under one key is one booking. */
+static void check_keys(void)
+{
+    list_for_each (it, &stores.pg.bookings) {
+        const struct pg_booking *b = list_entry(it, struct pg_booking, link);
+
+        for (const struct list *next = it->next; next != &stores.pg.bookings; next = next->next) {
+            const struct pg_booking *other = list_entry(next, struct pg_booking, link);
+
+            if (b->row.event_id == other->row.event_id &&
+                memcmp(&b->row.idem, &other->row.idem, sizeof(b->row.idem)) == 0)
+                broken("I5: the key of booking %s was used for another one",
+                       text_of(&b->row.booking_id));
+        }
+    }
+}
+
 static int64_t refunds_of(const struct pg_booking *b)
 {
     int64_t sum = 0;
@@ -180,6 +204,7 @@ static void apply(struct shadow *s, uint64_t event, uint64_t rev, const struct s
         s->state[n] = state;
     }
     s->rev = rev;
+    viewers_learn(event, rev, s->state, s->len);
 }
 
 /* I4 and I7: the log, from the last rebuild on, leads without a gap to the state that Redis shows.
@@ -205,6 +230,7 @@ static void check_log(const struct pg_event *e, struct shadow *s)
         memcpy(s->state, state.at, state.len);
         s->len = state.len;
         s->rev = rev;
+        viewers_learn(e->id, rev, s->state, s->len);
     }
     key_of(e->id, ":log", key);
     for (size_t i = 0, count = redis_stream_size(&stores.redis, key); i < count; i++) {
@@ -281,6 +307,24 @@ static void check_holds(const struct pg_event *e)
     }
 }
 
+void check_expired(void)
+{
+    int64_t now = world_wall_ms(), expires;
+    char key[64];
+
+    if (seen.lied)
+        return;
+    for (size_t i = 0; i < stores.pg.event_count; i++) {
+        uint64_t event = stores.pg.events[i].id;
+
+        key_of(event, ":expiry", key);
+        if (mirror_valid(event) && redis_zset_size(&stores.redis, key) &&
+            redis_zset_member(&stores.redis, key, 0, &expires).at && expires + 5000 < now)
+            broken("I6: a hold of event %" PRIu64 " expired %" PRId64 " ms ago and is not ended",
+                   event, now - expires);
+    }
+}
+
 /* ---- when ---- */
 
 static void check_mirrors(void)
@@ -304,6 +348,10 @@ void check_step(void)
     seen.charge_changes = provider_changes;
     for (size_t i = 0; sold && i < stores.pg.event_count; i++)
         check_tickets(&stores.pg.events[i]);
+    if (stores.pg.bookings.prev != seen.last_booking) {
+        seen.last_booking = stores.pg.bookings.prev;
+        check_keys();
+    }
     if (sold || paid)
         check_charges();
     if (seen.lied)
@@ -419,6 +467,7 @@ void check_settled(void)
     for (size_t i = 0; i < stores.pg.event_count; i++) {
         check_mirror_is_truth(&stores.pg.events[i]);
         check_news_settled(&stores.pg.events[i]);
+        check_viewers_settled(&stores.pg.events[i]);
     }
 }
 

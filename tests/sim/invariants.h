@@ -11,6 +11,9 @@ void invariants_end(void);
 void check_step(void);
 /* Redis has lied: from now on only the truth is held to the promises. */
 void invariants_redis_lied(void);
+bool invariants_have_lied(void);
+/* I6, of worlds in which nothing goes wrong any more: what expired 5 s ago is not held. */
+void check_expired(void);
 /* Nobody works on anything any more: there is nothing to wait for. */
 bool everything_ended(void);
 /* Everything has healed and had its time. */

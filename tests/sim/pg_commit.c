@@ -287,12 +287,14 @@ void pg_booking_commit_paid(struct pg_model *m, const struct slice *params, stru
 
 /* ---- booking_begin ---- */
 
+/* booking_one_purchase, over all bookings but the row's own. */
 static bool hold_is_being_bought(const struct pg_model *m, const struct purchase_row *row)
 {
     list_for_each (it, &m->bookings) {
         const struct purchase_row *other = &list_entry(it, struct pg_booking, link)->row;
 
-        if (other->event_id == row->event_id && strcmp(other->hold_id, row->hold_id) == 0 &&
+        if (other != row && other->event_id == row->event_id &&
+            strcmp(other->hold_id, row->hold_id) == 0 &&
             (other->state == BOOKING_PENDING || other->state == BOOKING_AUTHORIZED))
             return true;
     }
@@ -447,9 +449,17 @@ void pg_booking_rehold(struct pg_model *m, const struct slice *p, struct pg_answ
     if (!b)
         return;
     if (b->row.state == BOOKING_PENDING || b->row.state == BOOKING_AUTHORIZED) {
+        char old[HOLD_ID_SIZE];
+
+        memcpy(old, b->row.hold_id, sizeof(old));
+        pg_text(p[3], b->row.hold_id, sizeof(b->row.hold_id));
+        if (hold_is_being_bought(m, &b->row)) {
+            memcpy(b->row.hold_id, old, sizeof(old));
+            pg_refuse(a, "23505", "booking_one_purchase");
+            return;
+        }
         b->row.state = BOOKING_AUTHORIZED;
         b->step = "authorize";
-        pg_text(p[3], b->row.hold_id, sizeof(b->row.hold_id));
         b->row.fence = (uint64_t)pg_i64(p[4]);
         b->row.expires_ms = pg_i64(p[5]);
         lease(b, m->now_ms + pg_i64(p[6]));

@@ -88,6 +88,8 @@ struct pg_booking *pg_booking_find(struct pg_model *m, uint64_t event_id, const 
 struct pg_booking *pg_booking_by_idem(struct pg_model *m, uint64_t event_id,
                                       const struct uuid *idem)
 {
+    if (m->plant.no_key)
+        return NULL;
     list_for_each (it, &m->bookings) {
         struct pg_booking *b = list_entry(it, struct pg_booking, link);
 
@@ -471,6 +473,11 @@ static const struct {
     {"refund_begin", pg_refund_begin},        {"refund_done", pg_refund_done},
     {"webhook_receive", webhook_receive},
 };
+
+const char *pg_statement_name(size_t i)
+{
+    return i < array_len(statements) ? statements[i].name : NULL;
+}
 
 struct pg_answer *pg_run(struct pg_model *m, const struct db_statement *statement,
                          const struct slice *params)

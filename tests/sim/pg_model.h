@@ -69,7 +69,7 @@ struct pg_outbox {
 
 /* Guards that can be left out, to see whether anybody notices. */
 struct pg_plant {
-    bool no_fence, no_version, no_expiry, no_outbox;
+    bool no_fence, no_version, no_expiry, no_outbox, no_key;
 };
 
 struct pg_model {
@@ -109,6 +109,8 @@ struct pg_booking *pg_booking_by_idem(struct pg_model *m, uint64_t event_id,
  * to learn it. */
 struct pg_answer *pg_run(struct pg_model *m, const struct db_statement *statement,
                          const struct slice *params);
+/* The statements it knows, by number; NULL behind the last. */
+const char *pg_statement_name(size_t i);
 struct pg_answer *pg_answer_new(void);
 void pg_answer_free(struct pg_answer *a);
 

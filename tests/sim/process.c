@@ -1,6 +1,7 @@
 #include "tests/sim/process.h"
 
 #include "engine/base/mem.h"
+#include "engine/booking/booking_api.h"
 #include "engine/booking/mirror.h"
 #include "tests/sim/stores.h"
 
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 
 struct process *processes[PROCESSES_MAX];
+struct process_plants process_plants;
 
 static const struct till_settings settings = {
     .payment_url = "http://provider",
@@ -38,7 +40,8 @@ void process_start(unsigned id)
     mirror_on_rebuilt(seat_store_mirror(e->seats), wake_cb, e);
     e->relay = relay_new(e->loop, e->kv, e->db, bus_connect(), e->seats);
     till_open(&p->till, e, &settings, 16);
-    p->sweeper = sweeper_new(e);
+    if (!process_plants.unswept)
+        p->sweeper = sweeper_new(e);
     processes[id] = p;
     TRACE("starts");
     world_enter(was);
@@ -60,6 +63,15 @@ void process_kill(unsigned id)
     free(p->till.refunds.pool.slab);
     free(p->till.exchanges.slab);
     host_kill(h);
+}
+
+struct process *process_of(const struct host *h)
+{
+    for (unsigned id = 0; id < PROCESSES_MAX; id++) {
+        if (processes[id] && processes[id]->host == h)
+            return processes[id];
+    }
+    return NULL;
 }
 
 struct process *process_any(void)
@@ -92,11 +104,6 @@ void process_rebuild(struct process *p, uint64_t event_id)
 }
 
 /* As webhook_api.c, behind the signature. */
-static const struct db_statement receive_statement = {
-    .name = "webhook_receive",
-    .text = "SELECT webhook_receive($1::text, $2::text, $3::text, $4::bigint, $5::uuid)",
-    .params = 5};
-
 struct received {
     struct db_request request;
     struct process *process;
@@ -127,8 +134,8 @@ void process_webhook(struct process *p, struct slice payload)
     uuid_format(&hook.booking_id, booking);
     const struct slice params[] = {slice_str("sim"), slice_str(hook.id), payload, slice_str(event),
                                    slice_str(booking)};
-    if (db_query(p->engine.db, &r->request, &receive_statement, params, LEDGER_DEADLINE_MS) !=
-        STATUS_OK)
+    if (db_query(p->engine.db, &r->request, &webhook_receive_statement, params,
+                 LEDGER_DEADLINE_MS) != STATUS_OK)
         mem_free(r);
     world_enter(was);
 }

@@ -17,10 +17,18 @@ struct process {
 
 extern struct process *processes[PROCESSES_MAX]; /* NULL: dead */
 
+/* Bugs in an engine. */
+struct process_plants {
+    bool unswept; /* nobody ends what has expired */
+};
+extern struct process_plants process_plants;
+
 void process_start(unsigned id);
 void process_kill(unsigned id); /* harmless when it is dead */
 /* One that lives, by chance; NULL when there is none. */
 struct process *process_any(void);
+/* The one whose life this is; NULL when that is over. */
+struct process *process_of(const struct host *h);
 /* A rebuild of the mirror that the box office asked for. */
 void process_rebuild(struct process *p, uint64_t event_id);
 /* A webhook of the provider came to this engine. */

@@ -18,7 +18,7 @@ uint64_t provider_changes;
 
 static struct charge_book book;
 static struct list decisions;
-static unsigned webhook_count;
+static unsigned webhook_count, refund_count;
 
 /* ---- decisions that come later ---- */
 
@@ -134,6 +134,16 @@ static void outcome(struct virtual_call *call, enum charge_outcome o, const stru
     reply(call, o == CHARGE_OK ? 0 : o == CHARGE_CONFLICT ? 409 : 422, c);
 }
 
+static struct slice refund_key(const struct virtual_call *call)
+{
+    static char other[32];
+
+    if (!provider_options.refund_twice)
+        return call->key;
+    snprintf(other, sizeof(other), "refund %u", ++refund_count);
+    return slice_str(other);
+}
+
 static void change(struct virtual_call *call, struct charge *c, struct slice what)
 {
     char why[100];
@@ -145,14 +155,14 @@ static void change(struct virtual_call *call, struct charge *c, struct slice wha
         outcome(call, charge_capture(&book, c), c);
         call->pause_ns = before ? 0 : pause_of(script_of(slice_str(c->token))->capture);
     } else if (slice_is(what, "void")) {
-        outcome(call, charge_void(&book, c), c);
+        outcome(call, provider_options.void_forgotten ? CHARGE_OK : charge_void(&book, c), c);
     } else {
         assert(slice_is(what, "refunds"));
         body = json_parse_object(call->body, why, sizeof(why));
-        outcome(
-            call,
-            charge_refund(&book, c, call->key, json_integer_value(json_object_get(body, "amount"))),
-            c);
+        outcome(call,
+                charge_refund(&book, c, refund_key(call),
+                              json_integer_value(json_object_get(body, "amount"))),
+                c);
         json_decref(body);
     }
 }

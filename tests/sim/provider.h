@@ -7,6 +7,8 @@
 
 struct provider_options {
     bool capture_at_once; /* plant: the money is taken when the card is authorised */
+    bool void_forgotten;  /* plant: says that it is voided, and keeps the money reserved */
+    bool refund_twice;    /* plant: does not know the key of a refund again */
 };
 extern struct provider_options provider_options;
 

@@ -544,11 +544,22 @@ static const struct {
     {"XINFO", xinfo, false},
 };
 
+static uint64_t command_runs[array_len(commands)];
+
+const char *redis_command_name(size_t i, uint64_t *ret_runs)
+{
+    if (i >= array_len(commands))
+        return NULL;
+    *ret_runs = command_runs[i];
+    return commands[i].name;
+}
+
 const struct kv_reply *redis_dispatch(struct redis_model *m, const struct slice *args, size_t count)
 {
     for (size_t i = 0; i < array_len(commands); i++) {
         if (slice_is(args[0], commands[i].name)) {
             m->changes += commands[i].writes;
+            command_runs[i]++;
             return commands[i].run(m, args, count);
         }
     }

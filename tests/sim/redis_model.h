@@ -32,6 +32,10 @@ const struct kv_reply *redis_eval(struct redis_model *m, const struct kv_script 
                                   const struct slice *keys, size_t key_count,
                                   const struct slice *args, size_t arg_count);
 
+/* The commands it knows, by number, and how often each has run in this process; NULL behind the
+ * last. */
+const char *redis_command_name(size_t i, uint64_t *ret_runs);
+
 /* ---- looking without touching, for invariants; SLICE_NONE when there is none ---- */
 
 struct slice redis_string(const struct redis_model *m, const char *key);

@@ -19,6 +19,7 @@ struct faults {
     unsigned bus_lost;    /* on the topic, the acknowledgement is lost */
     unsigned bus_twice;
     unsigned pay_not_run, pay_lost, pay_twice;
+    unsigned ask_lost, ask_twice; /* a buyer's request; late ones: slow */
 };
 
 struct news {
@@ -36,7 +37,9 @@ struct stores {
     struct pg_model pg;
     struct news *news; /* what Kafka has, oldest first */
     size_t news_count, news_cap;
-    bool kafka_away;
+    bool kafka_away, pg_away;
+    unsigned bus_forgets; /* plant: every so many messages are acknowledged and not kept; 0: none */
+    unsigned bus_count;
     struct list kvs, dbs, buses; /* connections */
 };
 
@@ -56,7 +59,11 @@ void redis_snapshot(void);  /* the replica catches up, then falls behind */
 void redis_fail_over(void); /* to the replica; another run_id */
 void redis_restart(void);   /* empty; another run_id */
 void redis_forget(void);    /* FLUSHALL; the same run_id */
-void redis_go_back(void);   /* a lie: the replica's data under the same run_id */
+void redis_cut(const struct host *h, int64_t away_ms); /* one engine cannot reach it */
+void redis_go_back(void); /* a lie: the replica's data under the same run_id */
+
+void pg_cut(const struct host *h); /* an engine's connections, with what is in flight */
+void pg_stop(void);                /* all of them; pg_away until somebody takes it back */
 
 /* Parts of stores_begin, _end and _forget. */
 void fake_kv_forget(struct host *h);

@@ -4,13 +4,16 @@
 #include "tests/sim/invariants.h"
 #include "tests/sim/process.h"
 #include "tests/sim/stores.h"
+#include "tests/sim/viewers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
+struct trouble_counts trouble_counts;
+
 static enum trouble_kind kind;
 static bool healed;
-static struct sim_event next_blow, kafka_back;
+static struct sim_event next_blow, kafka_back, postgres_back;
 static struct sim_event births[PROCESSES_MAX];
 
 /* ---- single blows ---- */
@@ -29,8 +32,55 @@ static void kill_one(void)
 
     if (!processes[id])
         return;
+    trouble_counts.killed++;
     process_kill(id);
     world_at(&births[id], NULL, (200 + (int64_t)chance(3000)) * MS, born);
+}
+
+/* For longer than a lease, now and then: it wakes believing what is no longer so. */
+static void stop_one(void)
+{
+    struct process *p = process_any();
+    int64_t for_ms = 50 + (int64_t)chance(chance(3) ? 1500 : 9000);
+    bool frozen = chance(3) == 0;
+
+    if (!p || p->host->wakes_ns > world.now_ns)
+        return;
+    TRACE("engine %u %s for %" PRId64 " ms", p->host->id, frozen ? "is frozen" : "stops", for_ms);
+    *(frozen ? &trouble_counts.suspended : &trouble_counts.stopped) += 1;
+    host_stop(p->host, for_ms * MS, frozen);
+}
+
+static void postgres_starts(struct sim_event *e)
+{
+    (void)e;
+    TRACE("postgresql is back");
+    stores.pg_away = false;
+}
+
+static void hurt_postgres(void)
+{
+    const struct process *p = process_any();
+
+    if (chance(3) && p) {
+        trouble_counts.postgres_cuts++;
+        pg_cut(p->host);
+        return;
+    }
+    trouble_counts.postgres_restarts++;
+    pg_stop();
+    world_at(&postgres_back, NULL, (50 + (int64_t)chance(chance(4) ? 800 : 5000)) * MS,
+             postgres_starts);
+}
+
+static void cut_redis(void)
+{
+    const struct process *p = process_any();
+
+    if (!p)
+        return;
+    trouble_counts.redis_cuts++;
+    redis_cut(p->host, 50 + (int64_t)chance(6000));
 }
 
 static void back(struct sim_event *e)
@@ -43,6 +93,7 @@ static void back(struct sim_event *e)
 static void take_kafka_away(void)
 {
     TRACE("kafka is away");
+    trouble_counts.kafka_outages++;
     stores.kafka_away = true;
     world_at(&kafka_back, NULL, (100 + (int64_t)chance(chance(4) ? 2000 : 12000)) * MS, back);
 }
@@ -53,6 +104,7 @@ static void jump(void)
     int64_t by = (int64_t)chance(8000) - 4000;
     struct process *p = process_any();
 
+    trouble_counts.clock_jumps++;
     switch (chance(3)) {
     case 0: stores.redis_offset_ms = by; break;
     case 1: stores.pg_offset_ms = by; break;
@@ -68,8 +120,10 @@ static void rebuild(void)
 {
     struct process *p = process_any();
 
-    if (p)
-        process_rebuild(p, 1 + chance(2));
+    if (!p || p->host->wakes_ns > world.now_ns)
+        return;
+    trouble_counts.rebuilds++;
+    process_rebuild(p, 1 + chance(2));
 }
 
 /* ---- lies ---- */
@@ -121,6 +175,7 @@ static void lose_version(void)
 static void lie(void)
 {
     invariants_redis_lied();
+    trouble_counts.redis_lies++;
     switch (chance(4)) {
     case 0: redis_go_back(); return;
     case 1: lose_revs(); return;
@@ -137,19 +192,38 @@ static void blow(struct sim_event *e)
         lie();
         return;
     }
-    switch (chance(16)) {
+    switch (chance(24)) {
     case 0:
     case 1:
     case 2:
     case 3: kill_one(); return;
-    case 4: redis_restart(); return;
-    case 5: redis_forget(); return;
+    case 4:
+        trouble_counts.redis_restarts++;
+        redis_restart();
+        return;
+    case 5:
+        trouble_counts.redis_flushes++;
+        redis_forget();
+        return;
     case 6:
     case 7:
     case 8: redis_snapshot(); return;
-    case 9: redis_fail_over(); return;
+    case 9:
+        trouble_counts.redis_fail_overs += stores.has_stale;
+        redis_fail_over();
+        return;
     case 10: take_kafka_away(); return;
     case 11: rebuild(); return;
+    case 12:
+    case 13:
+    case 14: stop_one(); return;
+    case 15:
+    case 16: hurt_postgres(); return;
+    case 17: cut_redis(); return;
+    case 18:
+        trouble_counts.map_restarts++;
+        viewers_restart_map();
+        return;
     default: jump(); return;
     }
 }
@@ -166,6 +240,7 @@ enum trouble_kind trouble_begin(enum trouble_kind asked)
     memset(births, 0, sizeof(births));
     memset(&next_blow, 0, sizeof(next_blow));
     memset(&kafka_back, 0, sizeof(kafka_back));
+    memset(&postgres_back, 0, sizeof(postgres_back));
     if (kind == TROUBLE_NONE)
         return kind;
     stores.faults = (struct faults){.slow = rate(30),
@@ -177,7 +252,9 @@ enum trouble_kind trouble_begin(enum trouble_kind asked)
                                     .bus_twice = rate(100),
                                     .pay_not_run = rate(100),
                                     .pay_lost = rate(100),
-                                    .pay_twice = rate(100)};
+                                    .pay_twice = rate(100),
+                                    .ask_lost = rate(60),
+                                    .ask_twice = rate(100)};
     world_at(&next_blow, NULL, (int64_t)chance(2000) * MS, blow);
     return kind;
 }
@@ -188,8 +265,9 @@ void trouble_heal(void)
     healed = true;
     world_cancel(&next_blow);
     world_cancel(&kafka_back);
+    world_cancel(&postgres_back);
     stores.faults = (struct faults){0};
-    stores.kafka_away = false;
+    stores.kafka_away = stores.pg_away = false;
     stores.redis_offset_ms = stores.pg_offset_ms = 0;
     for (unsigned id = 0; id < PROCESSES_MAX; id++) {
         world_cancel(&births[id]);
@@ -197,4 +275,9 @@ void trouble_heal(void)
             process_start(id);
         processes[id]->host->wall_offset_ms = 0;
     }
+}
+
+bool trouble_is_over(void)
+{
+    return healed || kind == TROUBLE_NONE;
 }

@@ -3,6 +3,7 @@
 #include "engine/base/mem.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 struct world world;
 
@@ -85,6 +86,8 @@ bool world_step(void)
     world_cancel(e);
     world.now_ns = e->due_ns;
     world.steps++;
+    if (e->host && world_put_off(e, e->host))
+        return true;
     world_enter(e->host);
     e->fn(e);
     world_enter(NULL);
@@ -100,8 +103,7 @@ static int64_t host_wall_ms(const struct clock *clock)
 
 static int64_t host_mono_ns(const struct clock *clock)
 {
-    (void)clock;
-    return world.now_ns + 1000000000;
+    return world.now_ns + 1000000000 - container_of(clock, struct host, clock)->mono_behind_ns;
 }
 
 struct host *host_new(unsigned id)
@@ -136,6 +138,49 @@ void host_kill(struct host *h)
     list_init(&h->loop.turn_ends);
     for (struct list *link; (link = h->blocks.next) != &h->blocks;)
         mem_free((char *)link + 32); /* mem_virtual.c: the header is 32 bytes */
+}
+
+bool world_put_off(struct sim_event *e, const struct host *h)
+{
+    if (!h->alive || h->wakes_ns <= world.now_ns)
+        return false;
+    world_at(e, e->host, h->wakes_ns - world.now_ns, e->fn);
+    return true;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct sim_event *const *x = a, *const *y = b;
+
+    return earlier(*x, *y) ? -1 : 1;
+}
+
+/* Every event of the host, later by so much. */
+static void shift(struct host *h, int64_t by_ns)
+{
+    struct sim_event **own = mem_alloc((world.count + 1) * sizeof(struct sim_event *));
+    size_t count = 0;
+
+    for (size_t i = 1; i <= world.count; i++) {
+        if (world.queue[i]->host == h)
+            own[count++] = world.queue[i];
+    }
+    qsort(own, count, sizeof(struct sim_event *), by_time);
+    for (size_t i = 0; i < count; i++)
+        world_at(own[i], h, own[i]->due_ns - world.now_ns + by_ns, own[i]->fn);
+    mem_free(own);
+}
+
+void host_stop(struct host *h, int64_t for_ns, bool frozen)
+{
+    struct host *was = world_enter(NULL);
+
+    h->wakes_ns = world.now_ns + for_ns;
+    if (frozen) {
+        h->mono_behind_ns += for_ns;
+        shift(h, for_ns);
+    }
+    world_enter(was);
 }
 
 /* ---- life ---- */

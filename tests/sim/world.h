@@ -33,6 +33,8 @@ struct host {
     unsigned id;
     bool alive;
     int64_t wall_offset_ms; /* of its clock */
+    int64_t mono_behind_ns; /* its monotonic clock stood still for so long */
+    int64_t wakes_ns;       /* it is stopped until then: what is due for it waits */
     struct clock clock;
     struct loop loop;
     struct sim_event turn; /* the end of a turn */
@@ -67,6 +69,14 @@ void world_cancel(struct sim_event *e);
 
 struct host *host_new(unsigned id);
 void host_kill(struct host *h);
+/* Stops it, as SIGSTOP does: both clocks go on, its timers are overdue when it wakes. Frozen, as a
+ * machine is that is suspended: the monotonic clock stands still and every timer is that much
+ * later.
+ */
+void host_stop(struct host *h, int64_t for_ns, bool frozen);
+/* For events of the stores that end in an engine's callback: true when it is stopped, then the
+ * event comes again when it wakes, in the same order. */
+bool world_put_off(struct sim_event *e, const struct host *h);
 /* Runs code as this host (NULL: nobody's); returns who ran before. */
 static inline struct host *world_enter(struct host *h)
 {
