@@ -191,32 +191,42 @@ static enum status read_put(json_t *body, struct put_body *b, char *why, size_t 
 }
 
 /* What this version of the line cannot do is refused, not ignored. */
-static bool supported(const struct put_body *b, const char **ret_why)
+static const char *unsupported(const struct put_body *b)
 {
-    *ret_why = NULL;
     if (b->proof.at && !slice_is(b->proof, "off"))
-        *ret_why = "proof: this server asks for no proof of work, only \"off\" is possible.";
-    else if (b->beacon.at)
-        *ret_why = "beacon: this server gives numbers in the order of arrival, there is no draw.";
-    return *ret_why == NULL;
+        return "proof: this server asks for no proof of work, only \"off\" is possible.";
+    if (b->beacon.at)
+        return "beacon: this server gives numbers in the order of arrival, there is no draw.";
+    return NULL;
+}
+
+enum status queue_change_read(json_t *body, struct ledger_change *ret_change, char *ret_why,
+                              size_t why_size)
+{
+    struct put_body b = {.proof = SLICE_NONE, .beacon = SLICE_NONE};
+    enum status status = read_put(body, &b, ret_why, why_size);
+
+    *ret_change = b.change;
+    if (status == STATUS_OK && unsupported(&b)) {
+        snprintf(ret_why, why_size, "%s", unsupported(&b));
+        status = STATUS_INVALID;
+    }
+    return status;
 }
 
 static bool parse_put(struct http_request *req, struct ledger_change *ret_change)
 {
     json_t *body = http_body_json(req);
-    struct put_body b = {.proof = SLICE_NONE, .beacon = SLICE_NONE};
-    char text[200];
-    const char *why = text;
-    bool ok;
+    enum status status;
+    char why[200];
 
     if (!body)
         return false;
-    ok = read_put(body, &b, text, sizeof(text)) == STATUS_OK && supported(&b, &why);
+    status = queue_change_read(body, ret_change, why, sizeof(why));
     json_decref(body);
-    if (!ok)
-        http_reply_problem(req, PROBLEM_INVALID, why ? why : text);
-    *ret_change = b.change;
-    return ok;
+    if (status != STATUS_OK)
+        http_reply_problem(req, PROBLEM_INVALID, why);
+    return status == STATUS_OK;
 }
 
 static void put_queue(struct http_request *req, void *ctx)

@@ -8,6 +8,8 @@
 #include "waitroom/meter.h"
 #include "waitroom/place.h"
 
+#include <stdio.h>
+
 #define TRIES_MAX 8 /* times that others took the numbers just reserved */
 
 struct join {
@@ -235,25 +237,34 @@ static void hash_join_id(const struct queue *q, const struct uuid *join_id,
     memcpy(ret_id, mac, LINE_JOIN_ID_SIZE);
 }
 
-static bool read_join_id(struct http_request *req, struct uuid *ret_id)
+enum status join_id_read(json_t *body, struct uuid *ret_id, char *ret_why, size_t why_size)
 {
     struct slice text = SLICE_NONE;
     const struct json_field fields[] = {
         {.key = "joinId", .kind = JSON_KIND_STR, .out = &text, .required = true, .max = 64},
     };
+    enum status status = json_read(body, fields, array_len(fields), NULL, ret_why, why_size);
+
+    if (status == STATUS_OK && !uuid_parse(text, ret_id)) {
+        snprintf(ret_why, why_size, "joinId must be a UUID.");
+        status = STATUS_INVALID;
+    }
+    return status;
+}
+
+static bool read_join_id(struct http_request *req, struct uuid *ret_id)
+{
     json_t *body = http_body_json(req);
     char why[160];
-    bool ok;
+    enum status status;
 
     if (!body)
         return false;
-    ok = json_read(body, fields, array_len(fields), NULL, why, sizeof(why)) == STATUS_OK;
-    if (!ok)
+    status = join_id_read(body, ret_id, why, sizeof(why));
+    if (status != STATUS_OK)
         http_reply_problem(req, PROBLEM_INVALID, why);
-    else if (!(ok = uuid_parse(text, ret_id)))
-        http_reply_problem(req, PROBLEM_INVALID, "joinId must be a UUID.");
     json_decref(body);
-    return ok;
+    return status == STATUS_OK;
 }
 
 void join_post(struct http_request *req, void *ctx)

@@ -3,6 +3,7 @@
 #include "engine/booking/seat_store_internal.h"
 
 #include "engine/base/mem.h"
+#include "engine/booking/layout.h"
 
 static bool cut_i64(struct slice *words, char delimiter, int64_t *ret_value)
 {
@@ -28,7 +29,7 @@ static bool read_seats(struct slice text, struct hold *h)
         uint64_t seat, version;
 
         if (h->seat_count == HOLD_SEATS_MAX || !pair.at || !slice_to_u64(n, &seat) ||
-            !slice_to_u64(pair, &version))
+            seat >= LAYOUT_SEATS_MAX || !slice_to_u64(pair, &version) || version > UINT32_MAX)
             return false;
         h->seats[h->seat_count] = (uint32_t)seat;
         h->versions[h->seat_count++] = (uint32_t)version;
@@ -61,7 +62,8 @@ static bool read_refused(struct hold_call *call, struct slice text)
         struct slice n = slice_cut(&pair, ':');
         uint64_t seat, why;
 
-        if (!pair.at || !slice_to_u64(n, &seat) || !slice_to_u64(pair, &why) || why > SEAT_BLOCKED)
+        if (!pair.at || !slice_to_u64(n, &seat) || seat >= LAYOUT_SEATS_MAX ||
+            !slice_to_u64(pair, &why) || why > SEAT_BLOCKED)
             return false;
         call->refused[call->refused_count] = (uint32_t)seat;
         call->refused_why[call->refused_count++] = (uint8_t)why;
