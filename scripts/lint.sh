@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# lint.sh includes|format|shell|tidy...: one kind of check each; prints the offending lines, exits 1 if there are any.
+# lint.sh includes|faults|format|shell|tidy...: one kind of check each; prints the offending lines, exits 1 if there are any.
 # tidy reads compile_commands.json from HOLDFAST_TIDY_BUILD (default build-clang), as clang-tidy wants clang's flags.
 set -u
 cd "${BASH_SOURCE[0]%/*}/.." || exit 2
@@ -7,6 +7,8 @@ cd "${BASH_SOURCE[0]%/*}/.." || exit 2
 sources() { git ls-files --cached --others --exclude-standard "$@"; }
 
 lint_includes() { scripts/check_includes.sh; }
+
+lint_faults() { scripts/check_faults.sh; }
 
 lint_format() { sources '*.c' '*.h' | xargs -r clang-format --dry-run -Werror; }
 
@@ -41,6 +43,7 @@ code=0
 for kind in "$@"; do
     case $kind in
     includes) lint_includes || code=1 ;;
+    faults) lint_faults || code=1 ;;
     format) lint_format || code=1 ;;
     shell) lint_shell || code=1 ;;
     tidy) lint_tidy || code=1 ;;

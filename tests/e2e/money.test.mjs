@@ -93,3 +93,41 @@ test("another hold's key does not return that person's order", async () => {
   assert.equal(second.status, 201, second.raw.toString());
   assert.notEqual(first.body.bookingId, second.body.bookingId);
 });
+
+test('a replay needs no hold: the key is looked at before it', async () => {
+  for (const charge of [true, false]) {
+    const event = await open_sale({ charge });
+    const held = (await hold_seats(event, [30])).body;
+    const key = new_key(), body = { ...booking_body(held), ...(charge ? {} : { paymentDetails: undefined }) };
+    const send = () => call('POST', `/v1/bookings/${event}`, { key, body });
+    const first = await send();
+    assert.equal(first.status, 201, first.raw.toString());
+    await until('the hold is over', async () => (await call('GET', `/v1/holds/${held.holdId}`)).status !== 200);
+    const replay = await send();
+    assert.equal(replay.status, 201, replay.raw.toString());
+    assert.equal(replay.raw.toString(), first.raw.toString(), 'the first answer, byte for byte');
+  }
+});
+
+test('the same key with other content is refused, not replayed as a success', async () => {
+  const event = await open_sale();
+  const held = (await hold_seats(event, [31])).body;
+  const key = new_key();
+  const first = await book(event, held, { key });
+  assert.equal(first.status, 201);
+  const other = await book(event, held, { key, customer: { email: 'other@example.org', name: 'Another' } });
+  assert.equal(other.status, 422, other.raw.toString());
+  assert.equal(other.body.code, 'idempotency_mismatch');
+  assert.equal(other.body.bookingId, undefined);
+});
+
+test('nothing is confirmed without a payment', async () => {
+  const event = await open_sale();
+  const held = (await hold_seats(event, [32])).body;
+  for (const paymentDetails of [undefined, null, {}, { provider: 'none', token: 'x' }]) {
+    const answer = await call('POST', `/v1/bookings/${event}`, { key: new_key(), body: { ...booking_body(held), paymentDetails } });
+    assert.equal(answer.status, 422, `${JSON.stringify(paymentDetails)}: ${answer.status} ${answer.raw}`);
+  }
+  assert.deepEqual(await sql(`SELECT count(*) FROM booking WHERE event_id = ${event}`), [['0']]);
+  assert.equal((await book(event, held)).status, 201, 'the hold is as it was');
+});

@@ -163,6 +163,88 @@ Test(purchase, double_click_with_two_keys_on_one_hold_is_one_sale_and_one_charge
     teardown();
 }
 
+static int found;
+
+static void found_cb(struct ledger_call *call, enum status status)
+{
+    cr_assert(status == STATUS_OK && call->verdict == LEDGER_KNOWN);
+    found++;
+}
+
+/* The purchase of this key as it is on record, in the hands of a worker. */
+static struct purchase *pick_up(const struct uuid *idem)
+{
+    struct purchase *p = purchase_take(&rig.purchases);
+
+    found = 0;
+    p->ledger.cb = found_cb;
+    purchase_row(p)->event_id = SALE_EVENT;
+    purchase_row(p)->idem = *idem;
+    cr_assert_eq(ledger_find(rig.db, &p->ledger), STATUS_OK);
+    LOOP_UNTIL(&rig.loop, found == 1, 5000);
+    return p;
+}
+
+static bool killed_engine(const char *step, uint32_t seat, const char *token,
+                          const struct uuid *idem, int64_t hold_ms);
+
+/* Fault seen in running systems: two confirmations of one payment are both recorded. Here two
+ * workers go on at once with one purchase whose card is authorised. */
+Test(purchase, two_confirmations_of_one_payment_are_one_sale_and_one_charge)
+{
+    struct uuid idem = uuid_v4_secret();
+    struct purchase *a, *b;
+
+    rig_servers_start(&servers, 100);
+    cr_assert(killed_engine("commit", 0, "tok_visa", &idem, 0));
+    rig_open(&rig, &servers);
+    a = pick_up(&idem);
+    b = pick_up(&idem);
+    cr_assert(purchase_row(a)->state == BOOKING_AUTHORIZED &&
+              purchase_row(b)->state == BOOKING_AUTHORIZED);
+    purchase_resume(a);
+    purchase_resume(b);
+    LOOP_UNTIL(&rig.loop, rig.purchases.metrics.purchases_in_flight == 0, 10000);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed'"), 1);
+    cr_assert_eq(rows("SELECT count(*) FROM ticket"), 2);
+    cr_assert_eq(rows("SELECT count(*) FROM outbox WHERE type = 'booking.confirmed'"), 1);
+    cr_assert_eq(rows("SELECT sum(captured) FROM payment"), 2 * SALE_PRICE);
+    teardown(); /* the audit asks the provider */
+}
+
+static int committed;
+
+static void committed_cb(struct commit_item *item, enum status status)
+{
+    (void)item;
+    cr_assert_eq(status, STATUS_OK);
+    committed++;
+}
+
+/* Fault seen in running systems: a booking is confirmed without a payment. Whoever asks for the
+ * commit before the card is authorised is told how it stands, and nothing is sold. */
+Test(purchase, nothing_is_confirmed_without_a_payment)
+{
+    struct purchase_row row;
+    struct commit_item item = {.cb = committed_cb, .row = &row, .lane = COMMIT_PAID};
+    struct rig_answer a;
+
+    setup();
+    one(0, "tok_webhook_late", &a);
+    cr_assert_eq(a.state, BOOKING_PENDING);
+    sale_row(&row, 0, 2);
+    row.booking_id = a.booking_id;
+    committed = 0;
+    cr_assert_eq(commit_submit(rig.commit, &item), STATUS_OK);
+    LOOP_UNTIL(&rig.loop, committed == 1, 5000);
+    cr_assert_eq(item.state, BOOKING_PENDING);
+    cr_assert_eq(rows("SELECT count(*) FROM ticket"), 0);
+    cr_assert_eq(rows("SELECT count(*) FROM event_seat WHERE status <> 0"), 0);
+    cr_assert_neq(rig_charge(&rig, &a.booking_id).outcome, PAYMENT_CAPTURED);
+    purchase_row_free(&row);
+    teardown();
+}
+
 static void steal_at(void *ctx, const char *step)
 {
     (void)ctx;
