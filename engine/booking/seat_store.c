@@ -33,11 +33,13 @@ struct seat_store *seat_store_new(struct loop *l, struct kv *kv, struct db *db)
     s->mirror = mirror_new(l, kv, db);
     list_init(&s->repairing);
     seat_store_scripts_init(s);
+    seat_store_sold_init(s);
     return s;
 }
 
 void seat_store_stop(struct seat_store *s)
 {
+    seat_store_sold_stop(s);
     mirror_stop(s->mirror);
 }
 
@@ -122,6 +124,20 @@ static enum status send_script(struct hold_call *call)
                    left_ms < SCRIPT_MS ? (unsigned)left_ms : SCRIPT_MS);
 }
 
+void seat_store_finish(struct hold_call *call, enum status status)
+{
+    struct list *link;
+
+    while (call->riders.next && (link = list_pop_front(&call->riders))) {
+        struct hold_call *rider = list_entry(link, struct hold_call, waiting);
+
+        rider->outcome = call->outcome;
+        rider->server_ms = call->server_ms;
+        rider->cb(rider, status);
+    }
+    call->cb(call, status);
+}
+
 enum status seat_store_submit(struct seat_store *s, struct hold_call *call, int script)
 {
     call->store = s;
@@ -142,8 +158,9 @@ static void repaired_cb(struct mirror_wait *wait, enum status status)
         enum status sent = status == STATUS_OK ? send_script(call) : status;
 
         if (sent != STATUS_OK)
-            call->cb(call, sent == STATUS_NOT_FOUND || sent == STATUS_TIMEOUT ? STATUS_UNAVAILABLE
-                                                                              : sent);
+            seat_store_finish(call, sent == STATUS_NOT_FOUND || sent == STATUS_TIMEOUT
+                                        ? STATUS_UNAVAILABLE
+                                        : sent);
     }
     mem_free(repair);
 }
@@ -199,5 +216,5 @@ static void script_cb(struct kv_request *request, enum status status, const stru
                             slice_of(reply->str.at, reply->str.len < 200 ? reply->str.len : 200)));
         status = STATUS_PROTOCOL;
     }
-    call->cb(call, status);
+    seat_store_finish(call, status);
 }

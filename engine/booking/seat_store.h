@@ -88,7 +88,10 @@ struct hold_call {
     /* private */
     struct kv_request kv;
     struct seat_store *store;
-    struct list waiting; /* for the mirror */
+    struct list
+        waiting;        /* for the mirror, for the end of the turn, or for the call it rides with */
+    struct list riders; /* sales that are marked by the same script */
+    size_t rider_count, rider_seats;
     const struct seat_store_script *script;
     int64_t deadline_ns;
     bool retried;
@@ -153,7 +156,8 @@ enum status seat_store_unpay(struct seat_store *s, struct hold_call *call) MUST_
 /* After the commit: seats sold with version+1, locks, hold and expiry gone, the session ended
  * ("booked"), its other holds given up unless they are being paid, its slot given back, the change
  * logged. Repeating it changes nothing. GRANTED. `hold` needs event_id, seats, versions (as held),
- * and id and session where they are known ("" else). */
+ * and id and session where they are known ("" else). The sales of one turn of the loop are marked
+ * together, as one change. */
 enum status seat_store_sold(struct seat_store *s, struct hold_call *call) MUST_CHECK;
 /* After a refund or block/unblock in PostgreSQL: seats to `state` with the new versions given in
  * hold.versions; a version that is not newer than Redis' changes nothing. GRANTED. `cause` is

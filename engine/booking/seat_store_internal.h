@@ -7,7 +7,9 @@
 #include "engine/booking/scripts.h"
 #include "engine/booking/seat_store.h"
 
-#define SCRIPT_ARGS_MAX (24 + 2 * HOLD_SEATS_MAX)
+/* Sales that are marked by one script: so many, and not more seats than one hold may have. */
+#define SOLD_BATCH_MAX  64
+#define SCRIPT_ARGS_MAX (24 + 2 * HOLD_SEATS_MAX + 4 * SOLD_BATCH_MAX)
 
 /* Arguments being gathered; numbers are written into `text`. On the stack of a submit. */
 struct script_args {
@@ -20,6 +22,8 @@ struct script_args {
 void args_str(struct script_args *a, const char *text);
 void args_slice(struct script_args *a, struct slice s);
 void args_i64(struct script_args *a, int64_t value);
+/* seat, version, seat, version... */
+void put_seats_versions(struct script_args *a, const struct hold *h);
 
 /* Reads the words behind the outcome's letter and the time; false when they are not what this
  * script answers. */
@@ -55,10 +59,20 @@ struct seat_store {
     struct mirror *mirror;
     struct seat_store_script scripts[SCRIPT_COUNT];
     struct list repairing; /* struct repair */
+    struct list sold;      /* struct hold_call: the first sale of each batch that gathers */
+    struct turn_end sold_flush;
 };
 
 /* Sends; the one way into Redis for all calls. */
 enum status seat_store_submit(struct seat_store *s, struct hold_call *call, int script) MUST_CHECK;
+
+/* The end of a call, and of those that rode with it. */
+void seat_store_finish(struct hold_call *call, enum status status);
+
+/* seat_store_sold.c: sales of one turn in one script */
+void seat_store_sold_init(struct seat_store *s);
+void seat_store_sold_stop(struct seat_store *s);
+void sold_args(struct hold_call *call, struct script_args *a);
 
 /* seat_store_ops.c: the scripts' table; seat_store_read.c: the readers */
 void seat_store_scripts_init(struct seat_store *s);

@@ -13,7 +13,7 @@ static void put_seats(struct script_args *a, const uint32_t *seats, size_t count
         args_i64(a, seats[i]);
 }
 
-static void put_seats_versions(struct script_args *a, const struct hold *h)
+void put_seats_versions(struct script_args *a, const struct hold *h)
 {
     assert(h->seat_count <= HOLD_SEATS_MAX);
     for (size_t i = 0; i < h->seat_count; i++) {
@@ -153,18 +153,6 @@ enum status seat_store_get(struct seat_store *s, struct hold_call *call)
 enum status seat_store_release(struct seat_store *s, struct hold_call *call)
 {
     return seat_store_submit(s, call, SCRIPT_RELEASE);
-}
-
-static void sold_args(struct hold_call *call, struct script_args *a)
-{
-    put_id_session(a, &call->hold);
-    args_slice(a, call->trace);
-    put_seats_versions(a, &call->hold);
-}
-
-enum status seat_store_sold(struct seat_store *s, struct hold_call *call)
-{
-    return seat_store_submit(s, call, SCRIPT_SOLD);
 }
 
 static void set_args(struct hold_call *call, struct script_args *a)

@@ -390,6 +390,36 @@ static void load_mirror(struct script *begin, struct script *load)
     (void)twin_eval(NULL, &unused, &load->kv, &key, 1, args, 5, 5000);
 }
 
+static int sold_answers;
+
+static void sold_cb(struct hold_call *call, enum status status)
+{
+    (void)call;
+    cr_assert_eq(status, STATUS_CANCELED);
+    sold_answers++;
+}
+
+/* Sales of one turn go out together, at its end. */
+static enum status call_sold(struct seat_store *s)
+{
+    struct hold_call calls[3];
+    int count = 1 + (int)below(array_len(calls));
+
+    sold_answers = 0;
+    for (int i = 0; i < count; i++) {
+        calls[i] = (struct hold_call){.cb = sold_cb,
+                                      .trace = below(4) ? SLICE_NONE : SLICE_LITERAL("00-trace")};
+        some_hold(&calls[i].hold);
+        calls[i].hold.seat_count = some_seats(calls[i].hold.seats, 4);
+        versions_of(&calls[i].hold);
+        if (below(3) == 0)
+            calls[i].hold.id[0] = '\0';
+        cr_assert_eq(seat_store_sold(s, &calls[i]), STATUS_OK);
+    }
+    LOOP_UNTIL(&loop, sold_answers == count, 5000);
+    return STATUS_CANCELED;
+}
+
 static enum status call_hold(struct seat_store *s)
 {
     uint32_t add[SEATS + 1], drop[SEATS + 1];
@@ -412,11 +442,7 @@ static enum status call_hold(struct seat_store *s)
     case 7: return seat_store_get(s, &call);
     case 8: return below(3) ? seat_store_pay(s, &call, 20000) : seat_store_unpay(s, &call);
     case 9:
-    case 10:
-        versions_of(&call.hold);
-        if (below(3) == 0)
-            call.hold.id[0] = '\0';
-        return seat_store_sold(s, &call);
+    case 10: return call_sold(s);
     default:
         versions_of(&call.hold);
         return seat_store_set(

@@ -573,6 +573,112 @@ Test(seat_store, a_sale_ends_hold_and_session_and_repeating_it_changes_nothing)
 
 /* The relay marks a sale from its outbox row long after: the hold had expired, the seat was held by
  * another. */
+/* A commit confirms up to 64 bookings at once: one revision, one record, one message to everybody.
+ */
+Test(seat_store, sales_of_one_turn_are_one_change)
+{
+    enum { SALES = 3 };
+    struct call c, sales[SALES];
+    struct hold holds[SALES];
+    uint64_t before;
+
+    setup();
+    PLACE(&c, "1.a", "s1", 1, 2);
+    holds[0] = c.call.hold;
+    PLACE(&c, "1.b", "", 5);
+    holds[1] = c.call.hold;
+    PLACE(&c, "1.c", "", 7, 8);
+    holds[2] = c.call.hold;
+    PLACE(&c, "1.d", "s1", 20);
+    before = rev();
+    for (size_t i = 0; i < SALES; i++) {
+        sales[i] = (struct call){.calls = 0};
+        sales[i].call.hold = holds[i];
+        sales[i].call.cb = called;
+        cr_assert_eq(seat_store_sold(store, &sales[i].call), STATUS_OK);
+    }
+    for (size_t i = 0; i < SALES; i++) {
+        LOOP_UNTIL(&loop, sales[i].calls == 1, 5000);
+        cr_assert_eq(sales[i].status, STATUS_OK);
+        cr_assert_eq(sales[i].call.outcome, HOLD_GRANTED);
+        cr_assert_neq(sales[i].call.server_ms, 0);
+    }
+    cr_assert_eq(rev(), before + 2, "the sales, and what the first session held beside");
+    assert_counts(95, 0, 5, 0);
+    assert_log_tells_the_state((2ull << 40) + 1);
+    for (size_t i = 0; i < SALES; i++)
+        cr_assert_eq(get(&c, holds[i].id, holds[i].session), HOLD_EXPIRED);
+    teardown();
+}
+
+/* The purchase and the relay may mark one sale in the same turn. */
+Test(seat_store, the_same_sale_twice_in_one_turn_is_one)
+{
+    struct call c, twice[2];
+    uint64_t before;
+
+    setup();
+    PLACE(&c, "1.a", "s1", 1, 2);
+    before = rev();
+    for (size_t i = 0; i < 2; i++) {
+        twice[i] = (struct call){.calls = 0};
+        twice[i].call.hold = c.call.hold;
+        twice[i].call.cb = called;
+        cr_assert_eq(seat_store_sold(store, &twice[i].call), STATUS_OK);
+    }
+    LOOP_UNTIL(&loop, twice[0].calls == 1 && twice[1].calls == 1, 5000);
+    cr_assert_eq(rev(), before + 1);
+    assert_counts(98, 0, 2, 0);
+    assert_log_tells_the_state((2ull << 40) + 1);
+    cr_assert(strstr(server_redis(redis, "XREVRANGE {e1}:log + - COUNT 1"), " seats 1,2 cause "),
+              "each seat once: %s", server_redis(redis, "XREVRANGE {e1}:log + - COUNT 1"));
+    cr_assert_str_eq(server_redis(redis, "BITFIELD_RO {e1}:ver GET u32 #1"), "1");
+    teardown();
+}
+
+/* More than one script takes: what does not fit goes out in another one, in the same turn. */
+Test(seat_store, many_sales_of_one_turn_are_all_marked)
+{
+    enum { SALES = SEATS };
+    static struct call sales[SALES];
+
+    setup();
+    for (uint32_t i = 0; i < SALES; i++) {
+        sales[i] = (struct call){.calls = 0};
+        name(&sales[i].call, "", "");
+        sales[i].call.hold.seat_count = 1;
+        sales[i].call.hold.seats[0] = i;
+        cr_assert_eq(seat_store_sold(store, &sales[i].call), STATUS_OK);
+    }
+    for (size_t i = 0; i < SALES; i++) {
+        LOOP_UNTIL(&loop, sales[i].calls == 1, 5000);
+        cr_assert_eq(sales[i].status, STATUS_OK);
+    }
+    assert_counts(0, 0, SEATS, 0);
+    cr_assert_eq(log_length(), 2, "64 and 36");
+    teardown();
+}
+
+Test(seat_store, sales_that_gather_are_canceled_by_the_stop)
+{
+    struct call sales[2];
+
+    setup();
+    for (uint32_t i = 0; i < 2; i++) {
+        sales[i] = (struct call){.calls = 0};
+        name(&sales[i].call, "", "");
+        sales[i].call.hold.seat_count = 1;
+        sales[i].call.hold.seats[0] = i;
+        cr_assert_eq(seat_store_sold(store, &sales[i].call), STATUS_OK);
+    }
+    seat_store_stop(store);
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(sales[i].calls, 1);
+        cr_assert_eq(sales[i].status, STATUS_CANCELED);
+    }
+    teardown();
+}
+
 Test(seat_store, a_late_mark_wins_over_a_later_hold)
 {
     struct call c;

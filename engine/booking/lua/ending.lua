@@ -28,8 +28,9 @@ local function settle(id, session, customer, count, abandoned, now, keep_bought)
 end
 
 -- Ends a live hold: its record becomes a tombstone, its expiry entry goes, the counters are settled, and the seats that are still its own (held, at the version it
--- holds them at) are freed in state and lock. Returns the freed seats; the caller logs them. 6 calls + 1 per counter.
-local function end_hold(id, why, now)
+-- holds them at) are freed in state and lock, unless they are exactly `sold` ('n:version,...', marked already). Returns the freed seats, which the caller logs, and
+-- the session; no session when the hold had ended before. 4 calls + 1 per counter, and 4 more when there is something to free.
+local function end_hold(id, why, now, sold)
     local k = e .. ':hold:' .. id
     local r = redis.call('HMGET', k, 'session', 'customer', 'seats', 'gone', 'placed', 'expires')
     redis.call('ZREM', e .. ':expiry', id)
@@ -37,12 +38,14 @@ local function end_hold(id, why, now)
         return {}
     end
     local seats, versions = parse_seats(r[3])
-    local state, ver = read_seats(seats)
     local mine, locks = {}, {}
-    for i = 1, #seats do
-        if state[i] == HELD and ver[i] == tonumber(versions[i]) then
-            mine[#mine + 1] = seats[i]
-            locks[#locks + 1] = e .. 'seat:' .. seats[i]
+    if r[3] ~= sold then
+        local state, ver = read_seats(seats)
+        for i = 1, #seats do
+            if state[i] == HELD and ver[i] == tonumber(versions[i]) then
+                mine[#mine + 1] = seats[i]
+                locks[#locks + 1] = e .. 'seat:' .. seats[i]
+            end
         end
     end
     if #mine > 0 then
@@ -54,7 +57,7 @@ local function end_hold(id, why, now)
     -- Kept past half its time and then not bought: one that takes seats from others again and again has to pause.
     local late = why == 'expired' or (why == 'released' and 2 * (now - r[5]) > r[6] - r[5])
     settle(id, r[1], r[2], #seats, late, now, why == 'sold')
-    return mine
+    return mine, r[1]
 end
 
 -- Ends up to `limit` holds whose expiry and grace have passed, a change each. Returns how many.

@@ -1,21 +1,33 @@
--- Marks what PostgreSQL has sold. Repeating it changes nothing: only seats that still have the version at which they were sold are marked.
+-- Marks what PostgreSQL has sold: the seats of many bookings as one change. Repeating it changes nothing: only seats that still have the version at which they were
+-- sold are marked.
 --
--- ARGV  2 hold id or '' (then the hold is left to expire)  3 session or '' (then the hold tells)  4 trace or ''  5.. seat, version as held, seat, version...
+-- ARGV  2.. per booking: hold id or '' (then the hold is left to expire), session or '' (then the hold tells), trace or '', number of seats, then seat, version as
+--       held, seat, version...
 -- Reply G
--- Cost  about 16 calls.
+-- Cost  8 calls, and per booking 4 without a session, about 9 with one.
 if redis.call('GET', e .. ':run') ~= ARGV[1] then
     return nomirror()
 end
 local now = clock()
-local id, session = ARGV[2], ARGV[3]
-local seats, want = {}, {}
-for i = 5, #ARGV, 2 do
-    seats[#seats + 1], want[#want + 1] = ARGV[i], tonumber(ARGV[i + 1])
+
+local bookings, seats, want, trace = {}, {}, {}, ''
+local at = 2
+while ARGV[at] do
+    local words, count = {}, tonumber(ARGV[at + 3])
+    for i = 1, count do
+        local n, v = ARGV[at + 2 + 2 * i], ARGV[at + 3 + 2 * i]
+        seats[#seats + 1], want[#want + 1], words[i] = n, tonumber(v), n .. ':' .. v
+    end
+    bookings[#bookings + 1] = {id = ARGV[at], session = ARGV[at + 1], seats = table.concat(words, ',')}
+    trace = trace ~= '' and trace or ARGV[at + 2] -- one change has one cause to name: the first
+    at = at + 4 + 2 * count
 end
+
 local state, ver = read_seats(seats)
-local sold, names, set = {}, {}, {}
+local sold, names, set, seen = {}, {}, {}, {}
 for i = 1, #seats do
-    if ver[i] == want[i] and state[i] >= FREE then
+    if ver[i] == want[i] and state[i] >= FREE and not seen[seats[i]] then
+        seen[seats[i]] = true
         sold[#sold + 1], names[#names + 1] = seats[i], e .. 'seat:' .. seats[i]
         set[#set + 1], set[#set + 2], set[#set + 3], set[#set + 4] = 'SET', 'u32', '#' .. seats[i], ver[i] + 1
     end
@@ -24,20 +36,17 @@ if #sold > 0 then
     redis.call('DEL', unpack(names))
     write_state(sold, SOLD)
     redis.call('BITFIELD', e .. ':ver', unpack(set))
-    log_change(SOLD, sold, 'sale', ARGV[4])
+    log_change(SOLD, sold, 'sale', trace)
 end
-local r = id ~= '' and redis.call('HMGET', e .. ':hold:' .. id, 'session', 'seats', 'gone') or {}
-if r[2] and not r[3] then
-    if session == '' then
-        session = r[1]
-    end
-    -- What the hold still has beyond the sale (it was changed while the sale was on its way) is free again.
-    local freed = end_hold(id, 'sold', now)
+
+local function release(freed)
     if #freed > 0 then
-        log_change(FREE, freed, 'release', ARGV[4])
+        log_change(FREE, freed, 'release', trace)
     end
 end
-if session ~= '' then
+
+-- The pass is spent: what its session held beside goes back on sale, except what is being paid at this moment.
+local function end_session(session)
     local s = e .. ':sess:' .. session
     local was = redis.call('HGET', s, 'state')
     if not was then
@@ -46,19 +55,28 @@ if session ~= '' then
         redis.call('PEXPIRE', s, 900000)
     elseif was == 'open' then
         redis.call('HSET', s, 'state', 'booked')
-        -- The pass is spent: what the session held beside goes back on sale, except what is being paid at this moment.
         for _, field in ipairs(redis.call('HKEYS', s)) do
             if string.sub(field, 1, 2) == 'h:' then
                 local other = string.sub(field, 3)
                 if redis.call('HGET', e .. ':hold:' .. other, 'paying') ~= '1' then
-                    local freed = end_hold(other, 'released', now)
-                    if #freed > 0 then
-                        log_change(FREE, freed, 'release', ARGV[4])
-                    end
+                    release((end_hold(other, 'released', now)))
                 end
             end
         end
     end
     redis.call('ZREM', e .. ':q:active', session)
+end
+
+for _, b in ipairs(bookings) do
+    local session = b.session
+    if b.id ~= '' then
+        -- What the hold still has beyond the sale (it was changed while the sale was on its way) is free again.
+        local freed, owner = end_hold(b.id, 'sold', now, b.seats)
+        release(freed)
+        session = session ~= '' and session or owner or ''
+    end
+    if session ~= '' then
+        end_session(session)
+    end
 end
 return 'G ' .. now
