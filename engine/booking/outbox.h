@@ -16,9 +16,10 @@
 #include "engine/booking/shard.h"
 #include "engine/store/bus.h"
 
-#define OUTBOX_BATCH                                                                               \
-    512 /* rows in memory at once: the bound of this relay's memory, however long Kafka was away   \
-         */
+/* Rows in memory at once, of all shards and of one: the bound of this relay's memory, however long
+ * Kafka was away. sql/0007_relay.sql has the same numbers. */
+#define OUTBOX_BATCH       512
+#define OUTBOX_SHARD_BATCH 256
 
 enum outbox_state {
     OUTBOX_RESTING,

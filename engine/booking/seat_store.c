@@ -48,6 +48,7 @@ void seat_store_free(struct seat_store *s)
     if (!s)
         return;
     mirror_free(s->mirror);
+    seat_store_sold_free(s);
     assert(list_empty(&s->repairing));
     for (size_t i = 0; i < SCRIPT_COUNT; i++)
         script_free(&s->scripts[i].script);
@@ -124,18 +125,12 @@ static enum status send_script(struct hold_call *call)
                    left_ms < SCRIPT_MS ? (unsigned)left_ms : SCRIPT_MS);
 }
 
-void seat_store_finish(struct hold_call *call, enum status status)
+static void finish(struct hold_call *call, enum status status)
 {
-    struct list *link;
-
-    while (call->riders.next && (link = list_pop_front(&call->riders))) {
-        struct hold_call *rider = list_entry(link, struct hold_call, waiting);
-
-        rider->outcome = call->outcome;
-        rider->server_ms = call->server_ms;
-        rider->cb(rider, status);
-    }
-    call->cb(call, status);
+    if (call->script == &call->store->scripts[SCRIPT_SOLD])
+        sold_finish(call, status);
+    else
+        call->cb(call, status);
 }
 
 enum status seat_store_submit(struct seat_store *s, struct hold_call *call, int script)
@@ -158,9 +153,8 @@ static void repaired_cb(struct mirror_wait *wait, enum status status)
         enum status sent = status == STATUS_OK ? send_script(call) : status;
 
         if (sent != STATUS_OK)
-            seat_store_finish(call, sent == STATUS_NOT_FOUND || sent == STATUS_TIMEOUT
-                                        ? STATUS_UNAVAILABLE
-                                        : sent);
+            finish(call,
+                   sent == STATUS_NOT_FOUND || sent == STATUS_TIMEOUT ? STATUS_UNAVAILABLE : sent);
     }
     mem_free(repair);
 }
@@ -216,5 +210,5 @@ static void script_cb(struct kv_request *request, enum status status, const stru
                             slice_of(reply->str.at, reply->str.len < 200 ? reply->str.len : 200)));
         status = STATUS_PROTOCOL;
     }
-    seat_store_finish(call, status);
+    finish(call, status);
 }

@@ -159,6 +159,10 @@ enum status seat_store_unpay(struct seat_store *s, struct hold_call *call) MUST_
  * and id and session where they are known ("" else). The sales of one turn of the loop are marked
  * together, as one change. */
 enum status seat_store_sold(struct seat_store *s, struct hold_call *call) MUST_CHECK;
+/* Whether this process has seen Redis mark this sale (event_id, seats, versions), as far as it
+ * remembers: false only costs a second mark. A Redis that has forgotten it since is rebuilt from
+ * PostgreSQL, which has not. */
+bool seat_store_has_sold(const struct seat_store *s, const struct hold *sale);
 /* After a refund or block/unblock in PostgreSQL: seats to `state` with the new versions given in
  * hold.versions; a version that is not newer than Redis' changes nothing. GRANTED. `cause` is
  * static: "refund", "block". */

@@ -58,20 +58,20 @@ struct seat_store {
     struct kv *kv;
     struct mirror *mirror;
     struct seat_store_script scripts[SCRIPT_COUNT];
-    struct list repairing; /* struct repair */
-    struct list sold;      /* struct hold_call: the first sale of each batch that gathers */
+    struct list repairing;    /* struct repair */
+    struct list sold;         /* struct hold_call: the first sale of each batch that gathers */
+    struct sold_mark *marked; /* owned; the last sales that Redis was seen to mark */
     struct turn_end sold_flush;
 };
 
 /* Sends; the one way into Redis for all calls. */
 enum status seat_store_submit(struct seat_store *s, struct hold_call *call, int script) MUST_CHECK;
 
-/* The end of a call, and of those that rode with it. */
-void seat_store_finish(struct hold_call *call, enum status status);
-
 /* seat_store_sold.c: sales of one turn in one script */
 void seat_store_sold_init(struct seat_store *s);
 void seat_store_sold_stop(struct seat_store *s);
+void seat_store_sold_free(struct seat_store *s);
+void sold_finish(struct hold_call *call, enum status status);
 void sold_args(struct hold_call *call, struct script_args *a);
 
 /* seat_store_ops.c: the scripts' table; seat_store_read.c: the readers */

@@ -3,7 +3,17 @@
  * bookings at once and the relay reads 512 rows, so the turns are full when it matters. */
 #include "engine/booking/seat_store_internal.h"
 
+#include "engine/base/mem.h"
+
 #include <assert.h>
+
+#define MARKED_SLOTS 8192 /* a second of sales at full speed: the relay asks sooner */
+
+/* A seat is sold once at a version, so its first seat names a sale. */
+struct sold_mark {
+    uint64_t event_id;
+    uint32_t seat, version;
+};
 
 static bool has_room(const struct hold_call *first, const struct hold_call *call)
 {
@@ -14,6 +24,7 @@ static bool has_room(const struct hold_call *first, const struct hold_call *call
 enum status seat_store_sold(struct seat_store *s, struct hold_call *call)
 {
     assert(call->hold.seat_count <= HOLD_SEATS_MAX);
+    call->store = s;
     call->rider_count = call->rider_seats = 0;
     list_init(&call->riders);
     loop_defer(s->loop, &s->sold_flush);
@@ -47,6 +58,51 @@ void sold_args(struct hold_call *call, struct script_args *a)
         put_sale(a, list_entry(it, struct hold_call, waiting));
 }
 
+/* ---- what is known to be marked ---- */
+
+static struct sold_mark *slot_of(const struct seat_store *s, const struct hold *sale)
+{
+    return &s->marked[(sale->event_id * 31 + sale->seats[0]) % MARKED_SLOTS];
+}
+
+static void remember(struct seat_store *s, const struct hold *sale)
+{
+    if (sale->seat_count)
+        *slot_of(s, sale) = (struct sold_mark){sale->event_id, sale->seats[0], sale->versions[0]};
+}
+
+bool seat_store_has_sold(const struct seat_store *s, const struct hold *sale)
+{
+    const struct sold_mark *mark = slot_of(s, sale);
+
+    return sale->seat_count && mark->event_id == sale->event_id && mark->seat == sale->seats[0] &&
+           mark->version == sale->versions[0];
+}
+
+/* ---- the end of a batch ---- */
+
+static void finish_one(struct seat_store *s, struct hold_call *call, enum status status)
+{
+    if (!status)
+        remember(s, &call->hold);
+    call->cb(call, status);
+}
+
+void sold_finish(struct hold_call *first, enum status status)
+{
+    struct seat_store *s = first->store;
+    struct list *link;
+
+    while ((link = list_pop_front(&first->riders))) {
+        struct hold_call *rider = list_entry(link, struct hold_call, waiting);
+
+        rider->outcome = first->outcome;
+        rider->server_ms = first->server_ms;
+        finish_one(s, rider, status);
+    }
+    finish_one(s, first, status);
+}
+
 static void flush_cb(struct turn_end *end)
 {
     struct seat_store *s = container_of(end, struct seat_store, sold_flush);
@@ -57,7 +113,7 @@ static void flush_cb(struct turn_end *end)
         enum status status = seat_store_submit(s, first, SCRIPT_SOLD);
 
         if (status)
-            seat_store_finish(first, status);
+            sold_finish(first, status);
     }
 }
 
@@ -65,6 +121,12 @@ void seat_store_sold_init(struct seat_store *s)
 {
     list_init(&s->sold);
     turn_end_init(&s->sold_flush, flush_cb);
+    s->marked = mem_alloc(MARKED_SLOTS * sizeof(*s->marked));
+}
+
+void seat_store_sold_free(struct seat_store *s)
+{
+    mem_free(s->marked);
 }
 
 void seat_store_sold_stop(struct seat_store *s)
@@ -73,5 +135,5 @@ void seat_store_sold_stop(struct seat_store *s)
 
     turn_end_cancel(&s->sold_flush);
     while ((link = list_pop_front(&s->sold)))
-        seat_store_finish(list_entry(link, struct hold_call, waiting), STATUS_CANCELED);
+        sold_finish(list_entry(link, struct hold_call, waiting), STATUS_CANCELED);
 }

@@ -608,6 +608,10 @@ Test(seat_store, sales_of_one_turn_are_one_change)
     assert_log_tells_the_state((2ull << 40) + 1);
     for (size_t i = 0; i < SALES; i++)
         cr_assert_eq(get(&c, holds[i].id, holds[i].session), HOLD_EXPIRED);
+    for (size_t i = 0; i < SALES; i++)
+        cr_assert(seat_store_has_sold(store, &holds[i]));
+    holds[0].versions[0]++;
+    cr_assert_not(seat_store_has_sold(store, &holds[0]), "another sale of the same seat");
     teardown();
 }
 
@@ -675,6 +679,7 @@ Test(seat_store, sales_that_gather_are_canceled_by_the_stop)
     for (size_t i = 0; i < 2; i++) {
         cr_assert_eq(sales[i].calls, 1);
         cr_assert_eq(sales[i].status, STATUS_CANCELED);
+        cr_assert_not(seat_store_has_sold(store, &sales[i].call.hold));
     }
     teardown();
 }

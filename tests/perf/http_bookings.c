@@ -152,6 +152,7 @@ int main(int argc, char **argv)
     buyers = mem_alloc((size_t)seats * sizeof(*buyers));
     seconds = run(hold, connections);
     printf("holds_per_second=%.0f granted=%ld\n", (double)done / seconds, good);
+    fflush(stdout);
     cpu = cpu_us();
     seconds = run(book, connections);
     printf("bookings_per_second=%.0f confirmed=%ld p50_us=%llu p99_us=%llu client_cpu_us=%.1f\n",

@@ -434,7 +434,7 @@ static void outbox_fetch(struct pg_model *m, const struct slice *p, struct pg_an
         const struct pg_outbox *o = list_entry(it, struct pg_outbox, link);
         uint64_t shard = o->event_id % 16;
 
-        if (!o->parked && has(&shards, shard) && of_shard[shard]++ < 64 && a->result.rows < 512)
+        if (!o->parked && has(&shards, shard) && of_shard[shard]++ < 256 && a->result.rows < 512)
             put_outbox(m, a, o);
     }
 }
@@ -442,18 +442,23 @@ static void outbox_fetch(struct pg_model *m, const struct slice *p, struct pg_an
 static void outbox_settle(struct pg_model *m, const struct slice *p, struct pg_answer *a)
 {
     static struct pg_array done, parked;
+    int64_t settled = 0;
 
     pg_array_read(p[1], a, &done);
     pg_array_read(p[3], a, &parked);
     list_for_each_safe (it, &m->outbox) {
         struct pg_outbox *o = list_entry(it, struct pg_outbox, link);
+        bool is_done = has(&done, o->id), is_poison = !is_done && has(&parked, o->id);
 
-        if (has(&done, o->id))
+        settled += is_done || is_poison;
+        if (is_done)
             outbox_free(o);
-        else if (has(&parked, o->id))
+        else if (is_poison)
             o->parked = true;
     }
     m->changes++;
+    pg_put_i64(a, settled);
+    pg_row(a);
 }
 
 /* ---- the table ---- */

@@ -6,14 +6,14 @@ local function settle(id, session, customer, count, abandoned, now, keep_bought)
     local who = {}
     if session ~= '' and redis.call('HDEL', e .. ':sess:' .. session, 'h:' .. id) == 1 then
         local k = e .. ':sess:' .. session
-        redis.call('HINCRBY', k, 'seats', -count)
-        redis.call('HINCRBY', k, 'holds', -1)
+        redis.call('HINCRBY', k, 'seats', int(-count))
+        redis.call('HINCRBY', k, 'holds', '-1')
         who[1] = k
     end
     if customer ~= '' then
         local k = e .. ':cust:' .. customer
         if not keep_bought then
-            redis.call('HINCRBY', k, 'seats', -count)
+            redis.call('HINCRBY', k, 'seats', int(-count))
         end
         who[#who + 1] = k
     end
@@ -21,8 +21,8 @@ local function settle(id, session, customer, count, abandoned, now, keep_bought)
         return
     end
     for _, k in ipairs(who) do
-        if redis.call('HINCRBY', k, 'abandoned', 1) >= ABANDON_MAX then
-            redis.call('HSET', k, 'abandoned', 0, 'cool_until', now + COOL_MS)
+        if redis.call('HINCRBY', k, 'abandoned', '1') >= ABANDON_MAX then
+            redis.call('HSET', k, 'abandoned', '0', 'cool_until', int(now + COOL_MS))
         end
     end
 end
@@ -52,8 +52,8 @@ local function end_hold(id, why, now, sold)
         redis.call('DEL', unpack(locks))
         write_state(mine, FREE)
     end
-    redis.call('HSET', k, 'gone', why, 'paying', 0)
-    redis.call('PEXPIRE', k, 600000)
+    redis.call('HSET', k, 'gone', why, 'paying', '0')
+    redis.call('PEXPIRE', k, '600000')
     -- Kept past half its time and then not bought: one that takes seats from others again and again has to pause.
     local late = why == 'expired' or (why == 'released' and 2 * (now - r[5]) > r[6] - r[5])
     settle(id, r[1], r[2], #seats, late, now, why == 'sold')
@@ -62,7 +62,7 @@ end
 
 -- Ends up to `limit` holds whose expiry and grace have passed, a change each. Returns how many.
 local function expire_due(now, limit)
-    local due = redis.call('ZRANGEBYSCORE', e .. ':expiry', '-inf', now - GRACE, 'LIMIT', 0, limit)
+    local due = redis.call('ZRANGEBYSCORE', e .. ':expiry', '-inf', int(now - GRACE), 'LIMIT', '0', int(limit))
     for _, id in ipairs(due) do
         local freed = end_hold(id, 'expired', now)
         if #freed > 0 then

@@ -40,17 +40,19 @@ elseif how == 'pay' then
 else
     paying = '0'
 end
-if to ~= expires then
+to = int(to)
+if to ~= r[4] then
+    local px = int(to - now + GRACE)
     for _, n in ipairs((parse_seats(r[7]))) do
         -- A lock that was lost comes back; one that is another's (it cannot be) stays.
         local lock = e .. 'seat:' .. n
-        if redis.call('PEXPIRE', lock, to - now + GRACE) == 0 then
-            redis.call('SET', lock, id, 'NX', 'PX', to - now + GRACE)
+        if redis.call('PEXPIRE', lock, px) == 0 then
+            redis.call('SET', lock, id, 'NX', 'PX', px)
         end
     end
     redis.call('ZADD', e .. ':expiry', to, id)
 end
 redis.call('HSET', k, 'expires', to, 'paying', paying)
-local told = ' ' .. now .. ' ' .. hold_words(id, r[1], r[2], r[3], to, r[5], paying, r[7])
+local told = ' ' .. int(now) .. ' ' .. hold_words(id, r[1], r[2], r[3], to, r[5], paying, r[7])
 remember(idem, print, told)
 return 'G' .. told

@@ -15,4 +15,4 @@ end
 if r[8] or tonumber(r[4]) <= now then
     return 'X ' .. now
 end
-return 'G ' .. now .. ' ' .. hold_words(id, r[1], r[2], r[3], r[4], r[5], r[6], r[7])
+return 'G ' .. int(now) .. ' ' .. hold_words(id, r[1], r[2], r[3], r[4], r[5], r[6], r[7])

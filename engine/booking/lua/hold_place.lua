@@ -56,26 +56,28 @@ if session ~= '' then
 end
 local expires = math.min(now + ARGV[3], cap)
 take_seats(id, seats, expires, now)
+now, expires, cap = int(now), int(expires), int(cap)
 local list = {}
 for i = 1, #seats do
-    list[i] = seats[i] .. ':' .. ver[i]
+    list[i] = seats[i] .. ':' .. int(ver[i])
 end
 list = table.concat(list, ',')
 local fence = log_change(HELD, seats, 'hold', ARGV[12])
 redis.call('HSET', e .. ':hold:' .. id, 'session', session, 'customer', customer, 'fence', fence, 'placed', now,
-    'expires', expires, 'cap', cap, 'paying', 0, 'seats', list)
+    'expires', expires, 'cap', cap, 'paying', '0', 'seats', list)
 redis.call('ZADD', e .. ':expiry', expires, id)
 if session ~= '' then
     local k = e .. ':sess:' .. session
-    redis.call('HSET', k, 'state', 'open', 'expires', ARGV[8], 'seats', had_seats + #seats, 'holds', had_holds + 1, 'h:' .. id, #seats)
+    redis.call('HSET', k, 'state', 'open', 'expires', ARGV[8], 'seats', int(had_seats + #seats), 'holds', int(had_holds + 1), 'h:' .. id,
+        int(#seats))
     if not open then
-        redis.call('PEXPIREAT', k, ARGV[8] + 60000)
+        redis.call('PEXPIREAT', k, int(ARGV[8] + 60000))
     end
 end
 if customer ~= '' then
     local k = e .. ':cust:' .. customer
-    redis.call('HINCRBY', k, 'seats', #seats)
-    redis.call('PEXPIRE', k, 2592000000)
+    redis.call('HINCRBY', k, 'seats', int(#seats))
+    redis.call('PEXPIRE', k, '2592000000')
 end
 local told = ' ' .. now .. ' ' .. hold_words(id, session, customer, fence, expires, cap, 0, list)
 remember(idem, print, told)

@@ -29,7 +29,7 @@ for i = 1, #seats do
     if ver[i] == want[i] and state[i] >= FREE and not seen[seats[i]] then
         seen[seats[i]] = true
         sold[#sold + 1], names[#names + 1] = seats[i], e .. 'seat:' .. seats[i]
-        set[#set + 1], set[#set + 2], set[#set + 3], set[#set + 4] = 'SET', 'u32', '#' .. seats[i], ver[i] + 1
+        set[#set + 1], set[#set + 2], set[#set + 3], set[#set + 4] = 'SET', 'u32', '#' .. seats[i], int(ver[i] + 1)
     end
 end
 if #sold > 0 then
@@ -52,7 +52,7 @@ local function end_session(session)
     if not was then
         -- Redis has forgotten the session; the pass is spent all the same.
         redis.call('HSET', s, 'state', 'booked')
-        redis.call('PEXPIRE', s, 900000)
+        redis.call('PEXPIRE', s, '900000')
     elseif was == 'open' then
         redis.call('HSET', s, 'state', 'booked')
         for _, field in ipairs(redis.call('HKEYS', s)) do
@@ -79,4 +79,4 @@ for _, b in ipairs(bookings) do
         end_session(session)
     end
 end
-return 'G ' .. now
+return 'G ' .. int(now)

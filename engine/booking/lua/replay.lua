@@ -13,6 +13,6 @@ end
 
 local function remember(key, fingerprint, answer)
     if key ~= '' then
-        redis.call('SET', e .. ':idem:' .. key, fingerprint .. answer, 'PX', 3600000)
+        redis.call('SET', e .. ':idem:' .. key, fingerprint .. answer, 'PX', '3600000')
     end
 end

@@ -18,7 +18,7 @@ local changed, locks, set = {}, {}, {}
 for i = 1, #seats do
     if new[i] > ver[i] and state[i] >= FREE then
         changed[#changed + 1], locks[#locks + 1] = seats[i], e .. 'seat:' .. seats[i]
-        set[#set + 1], set[#set + 2], set[#set + 3], set[#set + 4] = 'SET', 'u32', '#' .. seats[i], new[i]
+        set[#set + 1], set[#set + 2], set[#set + 3], set[#set + 4] = 'SET', 'u32', '#' .. seats[i], int(new[i])
     end
 end
 if #changed > 0 then

@@ -35,7 +35,7 @@ local function find_places(first, capacity, quantity, hint)
     local function scan(from, to)
         while from <= to do
             local last = math.min(from + 511, to)
-            local part = redis.call('GETRANGE', e .. ':state', from, last)
+            local part = redis.call('GETRANGE', e .. ':state', int(from), int(last))
             local at = string.find(part, '0', 1, true)
             while at do
                 found[#found + 1] = from + at - 1
@@ -50,13 +50,16 @@ local function find_places(first, capacity, quantity, hint)
     end
     if scan(hint, first + capacity - 1) or scan(first, hint - 1) then
         table.sort(found)
+        for i = 1, #found do
+            found[i] = int(found[i])
+        end
         return found
     end
 end
 
 -- Locks, state and expiry of `seats` for the hold `id` until `expires`.
 local function take_seats(id, seats, expires, now)
-    local px = expires - now + GRACE
+    local px = int(expires - now + GRACE)
     for i = 1, #seats do
         redis.call('SET', e .. 'seat:' .. seats[i], id, 'PX', px)
     end
