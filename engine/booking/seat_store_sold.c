@@ -81,6 +81,16 @@ bool seat_store_has_sold(const struct seat_store *s, const struct hold *sale)
 
 /* ---- the end of a batch ---- */
 
+static void send_alone(struct seat_store *s, struct hold_call *call)
+{
+    enum status status;
+
+    list_init(&call->riders);
+    status = seat_store_submit(s, call, SCRIPT_SOLD);
+    if (status)
+        call->cb(call, status);
+}
+
 static void finish_one(struct seat_store *s, struct hold_call *call, enum status status)
 {
     if (!status)
@@ -88,19 +98,31 @@ static void finish_one(struct seat_store *s, struct hold_call *call, enum status
     call->cb(call, status);
 }
 
+/* A script that fails does so for one of the sales, and the others must not suffer for it: each
+ * goes alone then. What the script had marked before it failed stays marked, and marking twice
+ * changes nothing. */
 void sold_finish(struct hold_call *first, enum status status)
 {
     struct seat_store *s = first->store;
-    struct list *link;
+    bool split = status == STATUS_INTERNAL && !list_empty(&first->riders);
+    struct list riders, *link;
 
-    while ((link = list_pop_front(&first->riders))) {
+    list_init(&riders);
+    list_splice(&riders, &first->riders);
+    while ((link = list_pop_front(&riders))) {
         struct hold_call *rider = list_entry(link, struct hold_call, waiting);
 
         rider->outcome = first->outcome;
         rider->server_ms = first->server_ms;
-        finish_one(s, rider, status);
+        if (split)
+            send_alone(s, rider);
+        else
+            finish_one(s, rider, status);
     }
-    finish_one(s, first, status);
+    if (split)
+        send_alone(s, first);
+    else
+        finish_one(s, first, status);
 }
 
 static void flush_cb(struct turn_end *end)

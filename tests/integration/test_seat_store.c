@@ -640,6 +640,31 @@ Test(seat_store, the_same_sale_twice_in_one_turn_is_one)
     teardown();
 }
 
+/* One sale that Redis cannot mark does not keep the others of its turn from being marked. */
+Test(seat_store, a_sale_that_cannot_be_marked_fails_alone)
+{
+    enum { SALES = 3 };
+    struct call c, sales[SALES];
+
+    setup();
+    PLACE(&c, "1.a", "", 1);
+    server_redis(redis, "SET {e1}:hold:1.bad text");
+    for (uint32_t i = 0; i < SALES; i++) {
+        sales[i] = (struct call){.calls = 0};
+        name(&sales[i].call, i == 1 ? "1.bad" : i == 2 ? "1.a" : "", "");
+        sales[i].call.hold.seat_count = 1;
+        sales[i].call.hold.seats[0] = i == 2 ? 1 : 50 + i;
+        cr_assert_eq(seat_store_sold(store, &sales[i].call), STATUS_OK);
+    }
+    for (size_t i = 0; i < SALES; i++) {
+        LOOP_UNTIL(&loop, sales[i].calls == 1, 5000);
+        cr_assert_eq(sales[i].status, i == 1 ? STATUS_INTERNAL : STATUS_OK);
+    }
+    cr_assert_eq(get(&c, "1.a", ""), HOLD_EXPIRED, "its hold has ended with the sale");
+    assert_log_tells_the_state((2ull << 40) + 1);
+    teardown();
+}
+
 /* More than one script takes: what does not fit goes out in another one, in the same turn. */
 Test(seat_store, many_sales_of_one_turn_are_all_marked)
 {
