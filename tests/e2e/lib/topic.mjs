@@ -41,10 +41,22 @@ export async function create_topic(name, partitions, config = {}) {
 const consume = (topic, ...more) => java('org.apache.kafka.tools.consumer.ConsoleConsumer', '--topic', topic, '--from-beginning',
   ...['key', ...more].flatMap((part) => ['--formatter-property', `print.${part}=true`]));
 
-/** The keys of a topic, now. */
-export async function read_bookings(topic = 'holdfast.bookings') {
-  const { stdout } = await run('java', [...consume(topic), '--timeout-ms', '3000'], { maxBuffer: 1 << 28 });
-  return new Set(stdout.split('\n').filter((line) => line.includes('\t')).map((line) => line.slice(0, line.indexOf('\t'))));
+/** The keys of a topic: until all that are wanted have come, or nothing comes for five seconds (half a minute before the first message). */
+export async function read_keys(topic, wanted) {
+  const keys = new Set(), missing = new Set(wanted);
+  const consumer = spawn('java', consume(topic), { stdio: ['ignore', 'pipe', 'ignore'] });
+  const end = () => consumer.kill('SIGKILL');
+  let silence = setTimeout(end, 30_000);
+  for await (const line of createInterface({ input: consumer.stdout })) {
+    if (!line.includes('\t')) continue;
+    const key = line.slice(0, line.indexOf('\t'));
+    keys.add(key);
+    clearTimeout(silence);
+    if (missing.delete(key) && missing.size === 0) { end(); break; }
+    silence = setTimeout(end, 5000);
+  }
+  clearTimeout(silence);
+  return keys;
 }
 
 /** Reads holdfast.seat-changes from its beginning until every event's last rev in Redis has come. @returns {Promise<Map<string, Story>>} */
