@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { env } from './lib/http.mjs';
 import { storm } from './lib/storm.mjs';
 
-const seconds = Number(env.HOLDFAST_STORM_SECONDS ?? 35), seed = Number(env.HOLDFAST_STORM_SEED ?? randomInt(2 ** 31));
+const seconds = Number(env.HOLDFAST_STORM_SECONDS ?? 25), seed = Number(env.HOLDFAST_STORM_SEED ?? randomInt(2 ** 31));
 
 test(`change log: engines, relays and the broker killed at random for ${seconds} s (HOLDFAST_STORM_SEED=${seed})`, async (t) => {
   const result = await storm({ seconds, seed });
