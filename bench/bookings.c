@@ -2,6 +2,7 @@
  * starts; beside the core alone and pgbench with the identical statements on the same PostgreSQL
  * (bench/core/bookings.sh tells how). With --charge each booking is paid for. */
 #include "bench/capacity.h"
+#include "bench/scan.h"
 
 #include <stdio.h>
 
@@ -28,15 +29,11 @@ static void make_hold(struct flood *f, size_t i, struct client_request *r)
 
 static void took_hold(struct flood *f, size_t i, int status, struct slice body)
 {
-    static const char member[] = "\"holdId\":\"";
     struct capacity *c = f->ctx;
     struct hold_id *ids = c->ctx;
-    const char *at = status == 201 ? memmem(body.at, body.len, member, sizeof(member) - 1) : NULL;
-    struct slice rest = at ? slice_of(at, (size_t)(body.at + body.len - at)) : SLICE_NONE;
+    struct slice id = status == 201 ? scan_str(body, "holdId") : SLICE_NONE;
 
-    if (at)
-        rest = slice_of(rest.at + sizeof(member) - 1, rest.len - (sizeof(member) - 1));
-    c->good += at && slice_to_str(slice_cut(&rest, '"'), ids[i].text, sizeof(ids[i].text));
+    c->good += id.len && slice_to_str(id, ids[i].text, sizeof(ids[i].text));
 }
 
 static enum bench_exit place_holds(struct capacity *c)

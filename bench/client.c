@@ -11,8 +11,10 @@
 enum {
     ANSWER_MAX = 16 * 1024 * 1024,
     READ_SIZE = 64 * 1024,
-    DEADLINE_NS_DEFAULT = 30,
-    SWEEP_MS = 100
+    REQUEST_MAX = 64 * 1024,
+    DEADLINE_S_DEFAULT = 30,
+    SWEEP_MS = 100,
+    SPARE_MAX = 1024
 };
 
 enum conn_state { CONN_CONNECTING, CONN_IDLE, CONN_BUSY, CONN_CLOSING };
@@ -42,6 +44,8 @@ struct client {
     size_t open, waiting_count, source_next;
     struct timer sweep;
     char *read_buffer;
+    struct buf spare[SPARE_MAX]; /* buffers of answered requests, for the next ones */
+    size_t spare_count;
     bool freeing;
 };
 
@@ -51,17 +55,23 @@ static void dispatch(struct client *c);
 
 static void request_done(struct client_request *r, int status, struct slice body)
 {
+    struct client *c = r->client;
     struct buf sent = r->head_and_body;
 
     r->head_and_body = (struct buf){.limit = sent.limit};
+    if (c->spare_count < SPARE_MAX)
+        c->spare[c->spare_count++] = sent;
+    else
+        buf_free(&sent);
     r->cb(r, status, body);
-    buf_free(&sent);
 }
 
 static void freed_cb(struct timer *t)
 {
     struct client *c = container_of(t, struct client, sweep);
 
+    while (c->spare_count)
+        buf_free(&c->spare[--c->spare_count]);
     mem_free(c->read_buffer);
     mem_free(c);
 }
@@ -177,6 +187,8 @@ static void conn_send(struct conn *k, struct client_request *r)
 {
     uv_buf_t buf = uv_buf_init(r->head_and_body.at, (unsigned)r->head_and_body.len);
 
+    if (!r->deadline_ns)
+        r->deadline_ns = loop_mono_ns(k->client->loop) + DEADLINE_S_DEFAULT * INT64_C(1000000000);
     k->request = r;
     k->state = CONN_BUSY;
     list_remove(&k->link);
@@ -265,25 +277,37 @@ void client_request_begin(struct client *c, struct client_request *r, const char
                           const char *body)
 {
     struct buf *b = &r->head_and_body;
+    size_t body_len = body ? strlen(body) : 0;
 
-    buf_init(b, 64 * 1024);
-    buf_printf(b, "%s %s HTTP/1.1\r\nhost: %s\r\n", method, path, c->host);
-    if (credential)
-        buf_printf(b, "authorization: %s\r\n", credential);
-    if (idempotency_key)
-        buf_printf(b, "idempotency-key: %s\r\n", idempotency_key);
-    if (body)
-        buf_printf(b, "content-type: application/json\r\ncontent-length: %zu\r\n\r\n%s",
-                   strlen(body), body);
-    else
-        buf_append_str(b, "\r\n");
+    buf_init(b, REQUEST_MAX);
+    if (c->spare_count) {
+        *b = c->spare[--c->spare_count];
+        buf_clear(b);
+    }
+    buf_append_str(b, method);
+    buf_append_char(b, ' ');
+    buf_append_str(b, path);
+    buf_append_str(b, " HTTP/1.1\r\nhost: ");
+    buf_append_str(b, c->host);
+    if (credential) {
+        buf_append_str(b, "\r\nauthorization: ");
+        buf_append_str(b, credential);
+    }
+    if (idempotency_key) {
+        buf_append_str(b, "\r\nidempotency-key: ");
+        buf_append_str(b, idempotency_key);
+    }
+    if (body) {
+        buf_append_str(b, "\r\ncontent-type: application/json\r\ncontent-length: ");
+        buf_append_u64(b, body_len);
+    }
+    buf_append_str(b, "\r\n\r\n");
+    buf_append(b, body, body_len);
 }
 
 void client_submit(struct client *c, struct client_request *r)
 {
     r->client = c;
-    if (!r->deadline_ns)
-        r->deadline_ns = loop_mono_ns(c->loop) + (int64_t)DEADLINE_NS_DEFAULT * 1000000000;
     list_push_back(&c->waiting, &r->link);
     c->waiting_count++;
     dispatch(c);
@@ -303,7 +327,7 @@ static void sweep_cb(struct timer *t)
     }
     list_for_each_safe (it, &c->waiting) {
         struct client_request *r = list_entry(it, struct client_request, link);
-        if (r->deadline_ns >= now_ns)
+        if (!r->deadline_ns || r->deadline_ns >= now_ns)
             continue;
         list_remove(&r->link);
         c->waiting_count--;

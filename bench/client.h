@@ -19,7 +19,8 @@ struct client_request {
     client_cb cb;
     struct buf head_and_body; /* what is sent; written by client_request_begin, freed by the client
                                  after the callback */
-    int64_t deadline_ns;      /* loop_mono_ns; 0: 30 s from the submit */
+    int64_t deadline_ns; /* loop_mono_ns; 0: 30 s from the sending: who waits for a connection of
+                            ours is late in the figures, not given up */
     /* private */
     struct list link;
     struct client *client;

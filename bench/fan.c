@@ -1,6 +1,6 @@
 #include "bench/fan.h"
 
-#include "engine/base/json.h"
+#include "bench/scan.h"
 
 #include <stdio.h>
 
@@ -64,27 +64,15 @@ static void again(struct fan *f)
 
 /* ---- answers ---- */
 
-static struct slice str_at(json_t *root, const char *key)
-{
-    return slice_str(json_string_value(json_object_get(root, key)));
-}
-
-static int64_t int_at(json_t *root, const char *key, int64_t fallback)
-{
-    json_t *value = json_object_get(root, key);
-
-    return json_is_integer(value) ? json_integer_value(value) : fallback;
-}
-
 static void keep(char **slot, struct slice text)
 {
     mem_free(*slot);
     *slot = mem_strndup(text.at, text.len);
 }
 
-static void on_join(struct fan *f, int status, json_t *root, struct slice code)
+static void on_join(struct fan *f, int status, struct slice body, struct slice code)
 {
-    struct slice ticket = str_at(root, "ticket");
+    struct slice ticket = scan_str(body, "ticket");
 
     (void)code;
     if ((status != 200 && status != 201) || !ticket.len) {
@@ -96,12 +84,12 @@ static void on_join(struct fan *f, int status, json_t *root, struct slice code)
     }
     f->crowd->joined++;
     keep(&f->ticket, ticket);
-    go(f, STEP_POLL, int_at(root, "nextPollMs", 1000));
+    go(f, STEP_POLL, scan_i64(body, "nextPollMs", 1000));
 }
 
-static void on_poll(struct fan *f, int status, json_t *root, struct slice code)
+static void on_poll(struct fan *f, int status, struct slice body, struct slice code)
 {
-    struct slice state = str_at(root, "state");
+    struct slice state = scan_str(body, "state");
 
     (void)code;
     if (status == 410)
@@ -115,16 +103,16 @@ static void on_poll(struct fan *f, int status, json_t *root, struct slice code)
     else if (slice_is(state, "called") || slice_is(state, "admitted"))
         go(f, STEP_PASS, 0);
     else
-        go(f, STEP_POLL, int_at(root, "nextPollMs", 1000));
+        go(f, STEP_POLL, scan_i64(body, "nextPollMs", 1000));
 }
 
-static void on_pass(struct fan *f, int status, json_t *root, struct slice code)
+static void on_pass(struct fan *f, int status, struct slice body, struct slice code)
 {
-    struct slice pass = str_at(root, "pass");
+    struct slice pass = scan_str(body, "pass");
 
     (void)code;
     if (status == 202) {
-        go(f, STEP_POLL, int_at(root, "nextPollMs", 1000));
+        go(f, STEP_POLL, scan_i64(body, "nextPollMs", 1000));
     } else if (status == 410) {
         ended(f, FAN_MISSED);
     } else if (status != 201 || !pass.len) {
@@ -153,13 +141,22 @@ static void choose_again(struct fan *f, struct slice code)
     }
 }
 
-static void on_hold(struct fan *f, int status, json_t *root, struct slice code)
+static void note_expiry(struct crowd *c, struct slice expires)
 {
-    struct slice id = str_at(root, "holdId");
+    int64_t at_ms;
+
+    if (clock_parse(expires, &at_ms) && at_ms > c->last_expiry_ms)
+        c->last_expiry_ms = at_ms;
+}
+
+static void on_hold(struct fan *f, int status, struct slice body, struct slice code)
+{
+    struct slice id = scan_str(body, "holdId");
 
     if (status == 201 && id.len && slice_to_str(id, f->hold_id, sizeof(f->hold_id))) {
         f->crowd->held++;
-        f->total = int_at(root, "total", 0);
+        f->total = scan_i64(body, "total", 0);
+        note_expiry(f->crowd, scan_str(body, "expiresAt"));
         new_key(f);
         if (f->abandons && hall_half_empty(f->crowd->hall))
             ended(f, FAN_WALKED_AWAY); /* without a word: the hold has to expire */
@@ -174,12 +171,12 @@ static void on_hold(struct fan *f, int status, json_t *root, struct slice code)
     }
 }
 
-static void on_book(struct fan *f, int status, json_t *root, struct slice code)
+static void on_book(struct fan *f, int status, struct slice body, struct slice code)
 {
     if (status == 201) {
-        buf_append_slice(&f->crowd->run->confirmed, str_at(root, "bookingId"));
+        buf_append_slice(&f->crowd->run->confirmed, scan_str(body, "bookingId"));
         buf_append_char(&f->crowd->run->confirmed, '\n');
-        f->crowd->seats_bought += json_array_size(json_object_get(root, "tickets"));
+        f->crowd->seats_bought += scan_count(body, "label");
         ended(f, FAN_BOUGHT);
     } else if (status == 202 || slice_is(code, "idempotency_in_flight")) {
         go(f, STEP_BOOK, RETRY_MS); /* the same key: the answer when there is one */
@@ -196,15 +193,15 @@ static void on_book(struct fan *f, int status, json_t *root, struct slice code)
     }
 }
 
-static void on_leave(struct fan *f, int status, json_t *root, struct slice code)
+static void on_leave(struct fan *f, int status, struct slice body, struct slice code)
 {
     (void)status;
-    (void)root;
+    (void)body;
     (void)code;
     ended(f, FAN_SOLD_OUT);
 }
 
-typedef void (*answer_fn)(struct fan *f, int status, json_t *root, struct slice code);
+typedef void (*answer_fn)(struct fan *f, int status, struct slice body, struct slice code);
 
 static const answer_fn answer_of[FAN_STEPS] = {on_join, on_poll, on_pass,
                                                on_hold, on_book, on_leave};
@@ -216,12 +213,10 @@ static void answered(struct client_request *r, int status, struct slice body)
 
     if (c->over)
         return;
-    json_t *root = body.len ? json_loadb(body.at, body.len, 0, NULL) : NULL;
-    struct slice code = status >= 400 ? str_at(root, "code") : SLICE_NONE;
+    struct slice code = status >= 400 ? scan_str(body, "code") : SLICE_NONE;
 
     meter_answer(&c->run->meter, f->step, f->intended_ns, loop_mono_ns(c->run->loop), status, code);
-    answer_of[f->step](f, status, root, code);
-    json_decref(root);
+    answer_of[f->step](f, status, body, code);
 }
 
 /* ---- requests ---- */

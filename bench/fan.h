@@ -37,6 +37,7 @@ struct crowd {
     bool queue, over; /* over: answers that still come change nothing */
     int64_t think_ms;
     uint64_t joined, admitted, held, ended[FAN_ENDS], seats_bought;
+    int64_t last_expiry_ms;        /* of all holds that were granted */
     size_t left;                   /* fans not at an end */
     void (*done)(struct crowd *c); /* the last fan is at an end */
 };

@@ -1,6 +1,6 @@
 #include "bench/flood.h"
 
-#include "engine/base/json.h"
+#include "bench/scan.h"
 
 enum { LOOK_MS = 50 };
 
@@ -23,13 +23,10 @@ static int64_t now_ns(const struct flood *f)
 static void put_answer(struct flood_slot *s, int status, struct slice body)
 {
     struct flood *f = s->flood;
-    json_t *root = status >= 400 && body.len ? json_loadb(body.at, body.len, 0, NULL) : NULL;
-    const char *code = json_string_value(json_object_get(root, "code"));
 
     if (f->step != FLOOD_UNMEASURED)
         meter_answer(&f->run->meter, f->step, s->intended_ns, now_ns(f), status,
-                     code ? slice_str(code) : SLICE_NONE);
-    json_decref(root);
+                     status >= 400 ? scan_str(body, "code") : SLICE_NONE);
 }
 
 static void answered(struct client_request *r, int status, struct slice body)

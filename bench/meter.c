@@ -20,21 +20,39 @@ void meter_free(struct meter *m)
     mem_free(m->seconds);
 }
 
+/* "409 seat_unavailable", "201", "no answer" */
+static void name_outcome(char *ret_text, size_t size, int status, struct slice code)
+{
+    if (code.len)
+        snprintf(ret_text, size, "%d %.*s", status, SLICE_ARG(code));
+    else
+        snprintf(ret_text, size, status ? "%d" : "no answer", status);
+}
+
+/* Whether an outcome of this status, named `text`, is that of the code, as far as there was room.
+ */
+static bool has_code(const char *text, size_t size, int status, struct slice code)
+{
+    const char *blank = status ? strchr(text, ' ') : NULL;
+
+    if (!blank)
+        return code.len == 0;
+    size_t room = size - 2 - (size_t)(blank - text);
+    return slice_is(slice_of(code.at, code.len < room ? code.len : room), blank + 1);
+}
+
 static void count_outcome(struct meter_step *s, int status, struct slice code)
 {
-    char text[sizeof(s->outcomes[0].code)];
-    size_t i = 0;
+    size_t size = sizeof(s->outcomes[0].code), i = 0;
 
-    if (code.len)
-        snprintf(text, sizeof(text), "%d %.*s", status, SLICE_ARG(code));
-    else
-        snprintf(text, sizeof(text), status ? "%d" : "no answer", status);
-    while (i < s->outcome_count && strcmp(s->outcomes[i].code, text) != 0)
+    while (i < s->outcome_count &&
+           (s->outcomes[i].status != status || !has_code(s->outcomes[i].code, size, status, code)))
         i++;
     if (i == METER_OUTCOMES_MAX)
         return;
     if (i == s->outcome_count) {
-        memcpy(s->outcomes[i].code, text, sizeof(text));
+        name_outcome(s->outcomes[i].code, size, status, code);
+        s->outcomes[i].status = status;
         s->outcome_count++;
     }
     s->outcomes[i].count++;

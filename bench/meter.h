@@ -16,6 +16,7 @@ struct meter_step {
     struct hist latency;   /* us, of all answered requests, from the intended instant */
     uint64_t sent, failed; /* failed: no answer, or a 5xx */
     struct {
+        int status;
         char code[32]; /* "201", "409 seat_unavailable" */
         uint64_t count;
     } outcomes[METER_OUTCOMES_MAX];

@@ -7,6 +7,10 @@
 
 enum { TELL_MS = 250, LONGEST_S = 600, LAG_MAX_MS = 2000 };
 
+/* A seat whose hold has been over for so long and that is not free is stuck (promise I6); what the
+ * hall shows is at most so old. */
+enum { STUCK_MS = 5000, HALL_AGE_MS = 1000 };
+
 /* What was confirmed must be on the map so long after the last fan. */
 #define SETTLE_NS INT64_C(10000000000)
 
@@ -34,13 +38,23 @@ static void finish(struct sale *s)
     loop_stop(s->crowd.run->loop);
 }
 
+/* With --until-settled: no seat is held any more, or one is that should not be. */
+static bool nothing_held(struct sale *s)
+{
+    const struct run *run = s->crowd.run;
+
+    return !run->options->until_settled || (s->hall.states && s->hall.counts[1] == 0) ||
+           loop_wall_ms(run->loop) > s->crowd.last_expiry_ms + STUCK_MS + HALL_AGE_MS;
+}
+
 /* The hall is looked at a few times a second only, so its last look may be from before the last
  * sale, and a store that is just coming back shows a sale late. */
 static void finish_when_settled(struct sale *s)
 {
     int64_t now_ns = loop_mono_ns(s->crowd.run->loop);
 
-    if (s->crowd.seats_bought <= s->hall.counts[2] || now_ns - s->empty_ns > SETTLE_NS)
+    if ((s->crowd.seats_bought <= s->hall.counts[2] || now_ns - s->empty_ns > SETTLE_NS) &&
+        nothing_held(s))
         finish(s);
 }
 
@@ -97,6 +111,8 @@ static void figures(struct sale *s)
     run_figure(run, "seats", s->hall.seat_count, "");
     run_figure(run, "seats sold", s->hall.counts[2], "");
     run_figure(run, "seats in confirmed answers", (double)c->seats_bought, "");
+    if (run->options->until_settled)
+        run_figure(run, "seats stuck", s->hall.counts[1], "");
     run_figure(run, "generator's worst lag", run->generator_lag_ms, "ms");
     if (s->sold_out_ns)
         run_figure(run, "sold out after", (double)(s->sold_out_ns - run->meter.begun_ns) / 1e9,
@@ -155,6 +171,8 @@ static enum bench_exit run_onsale(struct run *run)
     enum bench_exit code = run->interrupted ? BENCH_INTERRUPTED : BENCH_OK;
     /* What a fan was told counts: a confirmed answer without a sold seat behind it breaks I2. */
     if (s->hall.states && s->crowd.seats_bought > s->hall.counts[2] && code == BENCH_OK)
+        code = BENCH_INVARIANT;
+    if (o->until_settled && !s->crowd.left && s->hall.counts[1] > 0 && code == BENCH_OK)
         code = BENCH_INVARIANT;
     if (run->generator_lag_ms > LAG_MAX_MS && code == BENCH_OK)
         code = BENCH_GENERATOR;
