@@ -6,7 +6,9 @@
 
 static const struct db_statement find_statement = {
     .name = "booking_find",
-    .text = "SELECT p.* FROM booking b JOIN purchase p USING (event_id, booking_id) WHERE "
+    /* LATERAL, or the view is made of every booking of the event before the one is looked for. */
+    .text = "SELECT p.* FROM booking b CROSS JOIN LATERAL (SELECT * FROM purchase q WHERE "
+            "q.event_id = b.event_id AND q.booking_id = b.booking_id OFFSET 0) p WHERE "
             "b.event_id = $1::bigint AND b.idem = $2::uuid",
     .params = 2,
     .read_only = true,
