@@ -40,7 +40,7 @@ struct client {
     char host[64];
     llhttp_settings_t settings;
     struct list connecting, idle, busy; /* struct conn */
-    struct list waiting;                /* struct client_request */
+    struct list first, waiting;         /* struct client_request */
     size_t open, waiting_count, source_next;
     struct timer sweep;
     char *read_buffer;
@@ -50,6 +50,7 @@ struct client {
 };
 
 static void dispatch(struct client *c);
+static struct client_request *next_request(struct client *c);
 
 /* ---- the end of a request ---- */
 
@@ -213,11 +214,7 @@ static void conn_connected(uv_connect_t *connect, int status)
         return;
     if (status < 0 || uv_read_start((uv_stream_t *)&k->tcp, conn_alloc, conn_read) != 0) {
         /* One request pays for the failed connection; the others try theirs. */
-        struct list *link = list_pop_front(&k->client->waiting);
-        if (link) {
-            k->client->waiting_count--;
-            k->request = list_entry(link, struct client_request, link);
-        }
+        k->request = next_request(k->client);
         conn_close(k);
         return;
     }
@@ -259,14 +256,20 @@ static void conn_open(struct client *c)
         conn_close(k);
 }
 
+/* Whose turn it is, taken off; NULL when nobody waits. */
+static struct client_request *next_request(struct client *c)
+{
+    struct list *link = list_pop_front(list_empty(&c->first) ? &c->waiting : &c->first);
+
+    c->waiting_count -= link != NULL;
+    return link ? list_entry(link, struct client_request, link) : NULL;
+}
+
 static void dispatch(struct client *c)
 {
-    while (!list_empty(&c->waiting) && !list_empty(&c->idle)) {
+    while (c->waiting_count && !list_empty(&c->idle)) {
         struct conn *k = list_entry(c->idle.next, struct conn, link);
-        struct client_request *r = list_entry(c->waiting.next, struct client_request, link);
-        list_remove(&r->link);
-        c->waiting_count--;
-        conn_send(k, r);
+        conn_send(k, next_request(c));
     }
     if (c->waiting_count && c->open < c->options.connections && !c->freeing)
         conn_open(c);
@@ -308,7 +311,7 @@ void client_request_begin(struct client *c, struct client_request *r, const char
 void client_submit(struct client *c, struct client_request *r)
 {
     r->client = c;
-    list_push_back(&c->waiting, &r->link);
+    list_push_back(r->first ? &c->first : &c->waiting, &r->link);
     c->waiting_count++;
     dispatch(c);
 }
@@ -324,14 +327,6 @@ static void sweep_cb(struct timer *t)
         struct conn *k = list_entry(it, struct conn, link);
         if (k->request->deadline_ns < now_ns)
             conn_close(k);
-    }
-    list_for_each_safe (it, &c->waiting) {
-        struct client_request *r = list_entry(it, struct client_request, link);
-        if (!r->deadline_ns || r->deadline_ns >= now_ns)
-            continue;
-        list_remove(&r->link);
-        c->waiting_count--;
-        request_done(r, 0, SLICE_NONE);
     }
 }
 
@@ -374,6 +369,7 @@ struct client *client_new(struct loop *l, const struct client_options *options, 
     list_init(&c->connecting);
     list_init(&c->idle);
     list_init(&c->busy);
+    list_init(&c->first);
     list_init(&c->waiting);
     if (!options->url || !read_url(c, options->url) || !is_loopback(&c->address)) {
         snprintf(ret_why, why_size, "'%s' is not an http:// URL of a loopback address",
@@ -394,12 +390,8 @@ struct client *client_new(struct loop *l, const struct client_options *options, 
 void client_free(struct client *c)
 {
     c->freeing = true;
-    list_for_each_safe (it, &c->waiting) {
-        struct client_request *r = list_entry(it, struct client_request, link);
-        list_remove(&r->link);
-        c->waiting_count--;
+    for (struct client_request *r; (r = next_request(c));)
         request_done(r, 0, SLICE_NONE);
-    }
     struct list *const all[] = {&c->connecting, &c->busy, &c->idle};
     for (size_t i = 0; i < array_len(all); i++)
         list_for_each_safe (it, all[i])

@@ -1,6 +1,6 @@
 /* The harness's own HTTP/1.1 client: a set of keep-alive connections to one address, requests in
- * order of submission, one at a time per connection. It is not engine/net/http_client (libcurl): a
- * generator has to cost less than what it measures. */
+ * order of submission (those marked `first` before the others), one at a time per connection. It is
+ * not engine/net/http_client (libcurl): a generator has to cost less than what it measures. */
 #ifndef HOLDFAST_BENCH_CLIENT_H
 #define HOLDFAST_BENCH_CLIENT_H
 
@@ -21,6 +21,8 @@ struct client_request {
                                  after the callback */
     int64_t deadline_ns; /* loop_mono_ns; 0: 30 s from the sending: who waits for a connection of
                             ours is late in the figures, not given up */
+    bool first; /* before all who wait for a connection and are not: in life everybody has their own
+                   connection, and who is let in does not stand behind those who come */
     /* private */
     struct list link;
     struct client *client;

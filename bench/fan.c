@@ -84,7 +84,21 @@ static void on_join(struct fan *f, int status, struct slice body, struct slice c
     }
     f->crowd->joined++;
     keep(&f->ticket, ticket);
-    go(f, STEP_POLL, scan_i64(body, "nextPollMs", 1000));
+    int64_t number = scan_i64(body, "number", -1);
+    if (f->crowd->board && number >= 0)
+        board_wait(f->crowd->board, number, f);
+    else
+        go(f, STEP_POLL, scan_i64(body, "nextPollMs", 1000));
+}
+
+void fan_called(struct fan *f)
+{
+    go(f, STEP_PASS, 0);
+}
+
+void fan_leave(struct fan *f)
+{
+    ended(f, FAN_SOLD_OUT);
 }
 
 static void on_poll(struct fan *f, int status, struct slice body, struct slice code)
@@ -233,6 +247,7 @@ static void request(struct fan *f, const char *method, const char *path, const c
     }
     f->request.cb = answered;
     f->request.deadline_ns = 0;
+    f->request.first = f->step > STEP_POLL;
     client_request_begin(f->crowd->client, &f->request, method, path, authorization, key, body);
     mem_free(authorization);
     meter_sent(&f->crowd->run->meter, f->step);

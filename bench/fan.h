@@ -6,6 +6,7 @@
 #ifndef HOLDFAST_BENCH_FAN_H
 #define HOLDFAST_BENCH_FAN_H
 
+#include "bench/board.h"
 #include "bench/client.h"
 #include "bench/hall.h"
 #include "bench/scenario.h"
@@ -31,7 +32,8 @@ struct fan;
 struct crowd {
     struct run *run;
     struct client *client;
-    struct hall *hall; /* what the map shows, as the fans see it */
+    struct hall *hall;   /* what the map shows, as the fans see it */
+    struct board *board; /* where the line's progress is read; NULL: everybody asks */
     const char *event;
     struct rng rng;
     bool queue, over; /* over: answers that still come change nothing */
@@ -62,6 +64,9 @@ struct fan {
 
 /* Starts the fan's way at intended_ns (loop_mono_ns). */
 void fan_start(struct fan *f, struct crowd *crowd, int64_t intended_ns);
+/* Of a fan who waits at the board: the number was called; or nothing is left to wait for. */
+void fan_called(struct fan *f);
+void fan_leave(struct fan *f);
 void fan_free(struct fan *f);
 
 #endif

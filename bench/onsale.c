@@ -16,7 +16,9 @@ enum { STUCK_MS = 5000, HALL_AGE_MS = 1000 };
 
 struct sale {
     struct crowd crowd;
+    struct client *eyes; /* for hall and board: what everybody sees waits behind nobody's request */
     struct hall hall;
+    struct board board;
     struct timer tell;
     struct fan *fans;
     bool over;
@@ -34,6 +36,8 @@ static void finish(struct sale *s)
         return;
     s->over = true;
     hall_stop(&s->hall);
+    if (s->crowd.board)
+        board_stop(&s->board);
     timer_stop(&s->tell);
     loop_stop(s->crowd.run->loop);
 }
@@ -71,6 +75,19 @@ static double ms(const struct run *run, enum fan_step step, double q)
     return (double)hist_quantile(&run->meter.steps[step].latency, q) / 1000;
 }
 
+static void called(struct board *b, void *waiter)
+{
+    (void)b;
+    fan_called(waiter);
+}
+
+/* Who waits at the board for what is gone. */
+static void send_home(struct sale *s)
+{
+    for (struct fan *f; (f = board_leave(&s->board));)
+        fan_leave(f);
+}
+
 static void tell_cb(struct timer *t)
 {
     struct sale *s = container_of(t, struct sale, tell);
@@ -89,6 +106,8 @@ static void tell_cb(struct timer *t)
                  (unsigned long long)c->ended[FAN_BOUGHT], s->hall.counts[0], s->hall.counts[1],
                  s->hall.counts[2], s->hall.seat_count, ms(run, STEP_HOLD, 0.99),
                  ms(run, STEP_BOOK, 0.99), c->left);
+    if (hall_sold_out(&s->hall) && c->board)
+        send_home(s);
     if (run->interrupted || seconds > LONGEST_S)
         finish(s);
     else if (s->empty_ns)
@@ -132,61 +151,102 @@ static void fans_arrive(struct sale *s)
                   now_ns + (int64_t)(rng_unit(&c->rng) * (double)o->arrive_ms * 1e6));
 }
 
+/* The clients of a sale; false with what is wrong in ret_why. */
+static bool clients_new(struct sale *s, char *ret_why, size_t why_size)
+{
+    struct run *run = s->crowd.run;
+    struct client_options options = {.url = run->options->url,
+                                     .connections = (size_t)run->options->connections,
+                                     .sources = 2000};
+
+    s->crowd.client = client_new(run->loop, &options, ret_why, why_size);
+    options.connections = 2;
+    s->eyes = s->crowd.client ? client_new(run->loop, &options, ret_why, why_size) : NULL;
+    return s->eyes;
+}
+
+static void sale_open(struct sale *s)
+{
+    struct crowd *c = &s->crowd;
+    const struct bench_options *o = c->run->options;
+
+    rng_seed(&c->rng, (uint64_t)o->seed);
+    hall_start(&s->hall, c->run->loop, s->eyes, o->event);
+    if (o->board) {
+        c->board = &s->board;
+        board_start(&s->board, c->run->loop, s->eyes, o->event, called);
+    }
+    timer_init(c->run->loop, &s->tell, tell_cb);
+    timer_start(&s->tell, TELL_MS, TELL_MS);
+    fans_arrive(s);
+}
+
+static void sale_close(struct sale *s)
+{
+    struct run *run = s->crowd.run;
+    int64_t users = run->options->users;
+
+    for (int64_t i = 0; i < users; i++)
+        if (s->fans[i].end == FAN_UNDERWAY)
+            timer_close(&s->fans[i].timer, NULL);
+    timer_close(&s->tell, NULL);
+    client_free(s->crowd.client);
+    client_free(s->eyes);
+    for (int i = 0; i < 1000 && (!s->hall.closed || uv_loop_alive(&run->loop->uv)); i++)
+        loop_turn(run->loop, false);
+    for (int64_t i = 0; i < users; i++)
+        fan_free(&s->fans[i]);
+    mem_free(s->fans);
+    mem_free(s->hall.states);
+    board_free(&s->board);
+}
+
+static enum bench_exit verdict(const struct sale *s)
+{
+    const struct run *run = s->crowd.run;
+    uint32_t held = s->hall.counts[1], sold = s->hall.counts[2];
+
+    if (run->interrupted)
+        return BENCH_INTERRUPTED;
+    /* What a fan was told counts: a confirmed answer without a sold seat behind it breaks I2. */
+    if (s->hall.states && s->crowd.seats_bought > sold)
+        return BENCH_INVARIANT;
+    if (run->options->until_settled && !s->crowd.left && held > 0)
+        return BENCH_INVARIANT;
+    return run->generator_lag_ms > LAG_MAX_MS ? BENCH_GENERATOR : BENCH_OK;
+}
+
 static enum bench_exit run_onsale(struct run *run)
 {
     const struct bench_options *o = run->options;
-    struct sale *s = mem_alloc(sizeof(*s));
+    struct sale *s;
     char why[160];
 
     if (!o->event) {
         fprintf(stderr, "bench: onsale needs --event; ./holdfast seed makes one\n");
-        mem_free(s);
         return BENCH_USAGE;
     }
-    struct client_options options = {
-        .url = o->url, .connections = (size_t)o->connections, .sources = 2000};
-    struct client *client = client_new(run->loop, &options, why, sizeof(why));
-    if (!client) {
-        fprintf(stderr, "bench: %s\n", why);
-        mem_free(s);
-        return BENCH_USAGE;
-    }
+    s = mem_alloc(sizeof(*s));
     s->crowd = (struct crowd){.run = run,
-                              .client = client,
                               .hall = &s->hall,
                               .event = o->event,
                               .queue = true,
                               .think_ms = o->think_ms,
                               .done = crowd_done};
-    rng_seed(&s->crowd.rng, (uint64_t)o->seed);
-    hall_start(&s->hall, run->loop, client, o->event);
-    timer_init(run->loop, &s->tell, tell_cb);
-    timer_start(&s->tell, TELL_MS, TELL_MS);
-    fans_arrive(s);
+    if (!clients_new(s, why, sizeof(why))) {
+        fprintf(stderr, "bench: %s\n", why);
+        if (s->crowd.client)
+            client_free(s->crowd.client);
+        mem_free(s);
+        return BENCH_USAGE;
+    }
+    sale_open(s);
     loop_run(run->loop);
-
     s->crowd.over = true;
     progress_end();
     figures(s);
-    enum bench_exit code = run->interrupted ? BENCH_INTERRUPTED : BENCH_OK;
-    /* What a fan was told counts: a confirmed answer without a sold seat behind it breaks I2. */
-    if (s->hall.states && s->crowd.seats_bought > s->hall.counts[2] && code == BENCH_OK)
-        code = BENCH_INVARIANT;
-    if (o->until_settled && !s->crowd.left && s->hall.counts[1] > 0 && code == BENCH_OK)
-        code = BENCH_INVARIANT;
-    if (run->generator_lag_ms > LAG_MAX_MS && code == BENCH_OK)
-        code = BENCH_GENERATOR;
-    for (int64_t i = 0; i < o->users; i++)
-        if (s->fans[i].end == FAN_UNDERWAY)
-            timer_close(&s->fans[i].timer, NULL);
-    timer_close(&s->tell, NULL);
-    client_free(client);
-    for (int i = 0; i < 1000 && (!s->hall.closed || uv_loop_alive(&run->loop->uv)); i++)
-        loop_turn(run->loop, false);
-    for (int64_t i = 0; i < o->users; i++)
-        fan_free(&s->fans[i]);
-    mem_free(s->fans);
-    mem_free(s->hall.states);
+    enum bench_exit code = verdict(s);
+    sale_close(s);
     mem_free(s);
     return code;
 }

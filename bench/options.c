@@ -31,6 +31,8 @@ const struct config_option bench_option_table[] = {
         "directory for summary.json, report.html, latency.hgrm, latency.hlog, timeline.csv"),
     ROW("threshold", CONFIG_STR, thresholds, NULL, 0, 0, false,
         "'hold.p99<50ms,book.failed<1': exit 99 when one does not hold"),
+    ROW("board", CONFIG_BOOL, board, "false", 0, 0, false,
+        "onsale: waiting users watch the line's public board, instead of asking for their place"),
     ROW("until-settled", CONFIG_BOOL, until_settled, "false", 0, 0, false,
         "onsale: after the last user, wait until no seat is held, at most 5 s past the last "
         "expiry"),

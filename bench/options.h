@@ -10,7 +10,7 @@ struct bench_options {
         *database, *redis;
     const char *event, *out, *thresholds, *core, *against, *against_batch, *processes, *commit;
     int64_t users, rate, duration_s, seed, connections, arrive_ms, think_ms, runs, seats;
-    bool quiet, named, charge, until_settled;
+    bool quiet, named, charge, until_settled, board;
 };
 
 extern const struct config_option bench_option_table[];

@@ -23,6 +23,7 @@ usage_bench='./holdfast bench SCENARIO [...]
 
   onsale        a whole sale through the gateway, on an event of its own; ends when no seat is held any more, and with the audit
     --seats N --users N     seats, and users who come within --arrive-ms M (3000; 0: all at once), each thinking --think-ms M (700) before a step
+    --board                 those who wait watch the public board of the line, instead of asking for their own place; so do more than 20,000 users
   polls         the HTTP layer against a bare epoll server
   holds         capacity of 4-place holds: one engine through HTTP, the booking core without HTTP, and redis-benchmark with the identical EVALSHA
     --named                 four seats by name; the comparator is then a plain sender of the same commands (bench/core/holds.sh tells why)
@@ -254,7 +255,13 @@ bench_event() {
     event_create "Bench: $scenario" "$seats" true true 30
     BENCH_EVENT=$REPLY
     ARGV+=(--event "$BENCH_EVENT")
-    demo_queue "$BENCH_EVENT" "$users" 5
+    if [ "$users" -gt 20000 ]; then
+        # What two cores can sell to side by side, whoever else waits; and so many people watch the line's board, instead of asking each for his own place.
+        ARGV+=(--board)
+        queue_create "$BENCH_EVENT" 5 60000 2000
+    else
+        demo_queue "$BENCH_EVENT" "$users" 5
+    fi
 }
 
 # A whole sale ends when nothing is held any more, and with the audit of its event.
