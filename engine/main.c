@@ -1,6 +1,7 @@
 /* The booking server: events, holds, bookings, the relay of the news. */
 #include "engine/base/log.h"
 #include "engine/base/mem.h"
+#include "engine/booking/drift.h"
 #include "engine/booking/event_admin_api.h"
 #include "engine/booking/event_api.h"
 #include "engine/booking/hold_api.h"
@@ -19,7 +20,7 @@ enum { RELAY_PATIENCE_MS = 2000 };
 struct engine_settings {
     struct daemon_settings daemon;
     const char *redis, *database, *kafka, *jwks_url;
-    int64_t database_connections, events, passes;
+    int64_t database_connections, events, passes, drift_seconds;
     struct till_settings till;
 };
 
@@ -46,6 +47,8 @@ static const struct config_option options[] = {
                "connections to PostgreSQL"),
     OPTION_INT("events", events, "1024", 1, 100000, "events kept in memory at most"),
     OPTION_INT("passes", passes, "65536", 16, 10000000, "checked passes remembered at most"),
+    OPTION_INT("drift-seconds", drift_seconds, "10", 0, 3600,
+               "from one comparison of Redis with PostgreSQL to the next, s; 0: none is made"),
     TILL_OPTIONS(struct engine_settings, till),
 };
 
@@ -57,6 +60,7 @@ struct program {
     struct bus *bus; /* NULL: none */
     struct http_client *jwks;
     struct sweeper *sweeper;
+    struct drift *drift; /* NULL: none */
     struct till till;
     struct metric_group metrics;
     struct daemon_check checks[4];
@@ -122,6 +126,31 @@ static void wake_cb(void *ctx, uint64_t event_id)
     engine_changed(ctx, event_id);
 }
 
+static bool is_mine(void *ctx, uint64_t event_id)
+{
+    const struct engine *e = ctx;
+
+    return relay_holds(e->relay, event_id);
+}
+
+/* Without a relay no shard is ours: another process compares. */
+static void open_drift(struct program *p)
+{
+    struct engine *e = &p->engine;
+
+    if (!e->relay || p->settings.drift_seconds == 0)
+        return;
+    p->drift = drift_new(&(struct drift_options){.loop = e->loop,
+                                                 .kv = e->kv,
+                                                 .db = e->db,
+                                                 .mirror = seat_store_mirror(e->seats),
+                                                 .mine = is_mine,
+                                                 .changed = wake_cb,
+                                                 .ctx = e,
+                                                 .pass_ms = p->settings.drift_seconds * 1000});
+    metric_page_add(&p->daemon.metrics, drift_metrics(p->drift));
+}
+
 static void open_engine(struct program *p)
 {
     struct engine *e = &p->engine;
@@ -150,6 +179,7 @@ static void open_engine(struct program *p)
     till_metrics(&p->till, &p->daemon.metrics);
     till_routes(&p->till, &p->daemon.router);
     p->sweeper = sweeper_new(e);
+    open_drift(p);
     add_checks(p);
 }
 
@@ -183,6 +213,7 @@ static void close_engine(struct program *p)
 {
     struct engine *e = &p->engine;
 
+    drift_stop(p->drift); /* asks the relay */
     if (e->relay)
         stop_relay(p);
     sweeper_stop(p->sweeper);
@@ -199,6 +230,7 @@ static void close_engine(struct program *p)
     daemon_free(&p->daemon);
     till_free(&p->till);
     sweeper_free(p->sweeper);
+    drift_free(p->drift);
     if (e->relay)
         relay_free(e->relay);
     views_free(e->views);

@@ -187,6 +187,11 @@ void relay_wake(struct relay *r, uint64_t event_id)
     outbox_wake(&r->outbox);
 }
 
+bool relay_holds(const struct relay *r, uint64_t event_id)
+{
+    return shards_hold(&r->shards, event_id);
+}
+
 static void outbox_stopped(struct outbox *o, void *ctx)
 {
     struct relay *r = ctx;

@@ -33,6 +33,8 @@ struct metric_group *relay_metrics(struct relay *r);
 /* This process just changed seats of the event, or committed an outbox row: saves the wait for the
  * next poll. */
 void relay_wake(struct relay *r, uint64_t event_id);
+/* Whether the event is of a shard whose lock this process holds: at most one process says so. */
+bool relay_holds(const struct relay *r, uint64_t event_id);
 /* Finishes what is on its way, gives the shards back, then `stopped`, never inside. */
 void relay_stop(struct relay *r, void (*stopped)(void *ctx), void *ctx);
 /* After it stopped, the database is closed and the loop has turned (answers about locks may still

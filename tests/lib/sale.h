@@ -10,6 +10,15 @@
 #define SALE_PRICE  5000
 #define SALE_FAR_MS INT64_C(4102444800000) /* 2100-01-01: never expires in a test */
 
+/* SQL: what must have been captured and not returned for booking b. The price of its live tickets,
+ * less what refunds returned beyond the price of theirs (money only), plus what they fell short of
+ * it. */
+#define SALE_WORTH_SQL                                                                             \
+    "((SELECT coalesce(sum(price), 0) FROM ticket t WHERE t.booking_id = b.booking_id AND "        \
+    "t.live) - (SELECT coalesce(sum(r.amount - (SELECT coalesce(sum(price), 0) FROM ticket t "     \
+    "WHERE t.booking_id = r.booking_id AND t.seat = ANY (r.seats))), 0) FROM refund r WHERE "      \
+    "r.booking_id = b.booking_id))"
+
 /* Migrates and makes event SALE_EVENT with `seats` free seats of SALE_PRICE. */
 void sale_prepare(const struct server *postgres, int seats, bool charge, bool queue);
 /* A purchase of seats first..first+count-1 at version 0 by a hold of its own, with a key of its
