@@ -178,6 +178,7 @@ static void open_engine(struct program *p)
     till_open(&p->till, e, &p->settings.till, (size_t)p->settings.daemon.requests);
     till_metrics(&p->till, &p->daemon.metrics);
     till_routes(&p->till, &p->daemon.router);
+    till_admin_routes(&p->till, &p->daemon.ops_router);
     p->sweeper = sweeper_new(e);
     open_drift(p);
     add_checks(p);

@@ -57,18 +57,37 @@ static const struct check checks[] = {
           "FROM booking"
           " WHERE " SCOPE("event_id") " AND (hold_id = '' OR fence <= 0 OR (state = 'confirmed' "
                                       "AND confirmed_at IS NULL))"),
-    CHECK(I5, "audit_money",
-          "SELECT 'event ' || b.event_id || ' booking ' || b.booking_id || ' (' || b.state || '): "
-          "captured ' || coalesce(p.captured, 0) ||"
-          " ' - refunded ' || coalesce(p.refunded, 0) || ' but sold for ' || coalesce(sum(t.price) "
-          "FILTER (WHERE t.live), 0)"
-          " FROM booking b JOIN event e ON e.event_id = b.event_id AND e.charge"
-          " LEFT JOIN payment p ON p.event_id = b.event_id AND p.booking_id = b.booking_id"
-          " LEFT JOIN ticket t ON t.event_id = b.event_id AND t.booking_id = b.booking_id "
-          "WHERE " SCOPE(
-              "b.event_id") " GROUP BY b.event_id, b.booking_id, b.state, p.captured, p.refunded"
-                            " HAVING coalesce(p.captured, 0) - coalesce(p.refunded, 0) <> "
-                            "coalesce(sum(t.price) FILTER (WHERE t.live), 0)"),
+    /* What was given back by amount (a refund without seats) was no ticket's price; tickets that
+     * come back after it return less when no more is left. Both are `extra`. */
+    CHECK(
+        I5, "audit_money",
+        "SELECT 'event ' || b.event_id || ' booking ' || b.booking_id || ' (' || b.state || '): "
+        "captured ' || coalesce(p.captured, 0) || ' - refunded ' || coalesce(p.refunded, 0) || ' "
+        "but sold for ' || t.live - x.extra"
+        " FROM booking b JOIN event e ON e.event_id = b.event_id AND e.charge"
+        " LEFT JOIN payment p ON p.event_id = b.event_id AND p.booking_id = b.booking_id"
+        " CROSS JOIN LATERAL (SELECT coalesce(sum(k.price) FILTER (WHERE k.live), 0) AS live FROM "
+        "ticket k WHERE k.event_id = b.event_id AND k.booking_id = b.booking_id) t"
+        " CROSS JOIN LATERAL (SELECT coalesce(sum(r.amount - coalesce((SELECT sum(k.price) FROM "
+        "ticket k WHERE k.event_id = r.event_id AND k.booking_id = r.booking_id AND k.seat = ANY "
+        "(r.seats)), 0)), 0) AS extra FROM refund r WHERE r.event_id = b.event_id AND "
+        "r.booking_id = b.booking_id) x"
+        " WHERE coalesce(p.captured, 0) - coalesce(p.refunded, 0) <> t.live - x.extra AND " SCOPE(
+            "b.event_id")),
+    CHECK(
+        I5, "audit_refund",
+        "SELECT 'event ' || x.event_id || ' booking ' || x.booking_id || ': refund ' || "
+        "x.refund_id || ' gave back ' || x.amount || ' for tickets of ' || x.price || ' when ' || "
+        "p.captured - x.before || ' was left'"
+        " FROM (SELECT r.event_id, r.booking_id, r.refund_id, r.seats, r.amount, sum(r.amount) "
+        "OVER (PARTITION BY r.event_id, r.booking_id ORDER BY r.created_at, r.refund_id) - "
+        "r.amount AS before, (SELECT coalesce(sum(k.price), 0) FROM ticket k WHERE k.event_id = "
+        "r.event_id AND k.booking_id = r.booking_id AND k.seat = ANY (r.seats)) AS price FROM "
+        "refund r WHERE " SCOPE(
+            "r.event_id") ") x JOIN payment p ON p.event_id = x.event_id AND "
+                          "p.booking_id = x.booking_id WHERE x.amount > p.captured - x.before OR "
+                          "(cardinality(x.seats) > 0 AND x.amount <> least(x.price, p.captured - "
+                          "x.before))"),
     CHECK(I5, "audit_unfinished",
           "SELECT 'event ' || event_id || ' booking ' || booking_id || ': unfinished since ' || "
           "created_at || ', step ' || step FROM booking"

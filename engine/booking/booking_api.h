@@ -14,6 +14,8 @@ void ticket_get(struct http_request *req, void *till);
 /* refund_api.c */
 void booking_cancel(struct http_request *req, void *till);
 void booking_refund(struct http_request *req, void *till);
+void office_refund(struct http_request *req,
+                   void *till); /* of the box office, on the ops listener */
 /* webhook_api.c */
 extern const struct db_statement webhook_receive_statement;
 void webhook_post(struct http_request *req, void *till);

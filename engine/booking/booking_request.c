@@ -149,17 +149,25 @@ struct uuid booking_wish_fingerprint(const struct booking_wish *w, uint64_t even
 }
 
 enum status refund_wish_read(json_t *body, uint32_t ret_seats[HOLD_SEATS_MAX], size_t *ret_count,
-                             char *ret_why, size_t why_size)
+                             int64_t *ret_amount, char *ret_why, size_t why_size)
 {
     json_t *seats = NULL;
+    int64_t amount = 0;
     const struct json_field fields[] = {
         {.key = "tickets", .kind = JSON_KIND_ARRAY, .out = &seats, .min = 1, .max = HOLD_SEATS_MAX},
+        {.key = "amount", .kind = JSON_KIND_INT, .out = &amount, .min = 1, .max = INT64_MAX},
     };
-    enum status status = json_read(body, fields, array_len(fields), NULL, ret_why, why_size);
+    enum status status = json_read(body, fields, ret_amount ? 2 : 1, NULL, ret_why, why_size);
 
     *ret_count = 0;
     if (!status && seats)
         status = hold_seats_read(seats, "tickets", ret_seats, ret_count, ret_why, why_size);
+    if (!status && seats && amount) {
+        snprintf(ret_why, why_size, "either tickets or an amount");
+        status = STATUS_INVALID;
+    }
+    if (ret_amount)
+        *ret_amount = amount;
     return status;
 }
 

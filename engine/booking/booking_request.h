@@ -20,9 +20,10 @@ enum status booking_wish_read(json_t *body, struct booking_wish *ret_wish, char 
 /* The same for bodies that differ in order or spaces only. */
 struct uuid booking_wish_fingerprint(const struct booking_wish *w, uint64_t event_id);
 
-/* {"tickets":["<n>",..]?} of a refund; no tickets: all. */
+/* {"tickets":["<n>",..]?} of a refund; neither tickets nor amount: all. With ret_amount, who asks
+ * is the box office and may say {"amount":N} instead; 0: it did not. */
 enum status refund_wish_read(json_t *body, uint32_t ret_seats[HOLD_SEATS_MAX], size_t *ret_count,
-                             char *ret_why, size_t why_size) MUST_CHECK;
+                             int64_t *ret_amount, char *ret_why, size_t why_size) MUST_CHECK;
 
 /* Half a SHA-256 of the parts, which are kept apart: names an Idempotency-Key together with whose
  * it is. */

@@ -11,8 +11,8 @@
 const struct db_statement refund_begin_statement = {
     .name = "refund_begin",
     .text = "SELECT verdict, (work).* FROM refund_begin($1::bigint, $2::uuid, $3::uuid, $4::uuid, "
-            "$5::uuid, $6::boolean, $7::integer[], $8::text, $9::bigint)",
-    .params = 9,
+            "$5::uuid, $6::boolean, $7::integer[], $8::text, $9::bigint, $10::bigint)",
+    .params = 10,
 };
 const struct db_statement refund_done_statement = {
     .name = "refund_done",
@@ -179,10 +179,11 @@ static void begin_cb(struct db_request *request, enum status status, const struc
     if (!status) {
         struct slice verdict = db_value(result, 0, 0);
 
-        r->verdict = slice_is(verdict, "begun")   ? LEDGER_BEGUN
-                     : slice_is(verdict, "known") ? LEDGER_KNOWN
-                                                  : LEDGER_NOT_REFUNDABLE;
-        if (r->verdict != LEDGER_NOT_REFUNDABLE)
+        r->verdict = slice_is(verdict, "begun")     ? LEDGER_BEGUN
+                     : slice_is(verdict, "known")   ? LEDGER_KNOWN
+                     : slice_is(verdict, "missing") ? LEDGER_NONE
+                                                    : LEDGER_NOT_REFUNDABLE;
+        if (r->verdict == LEDGER_BEGUN || r->verdict == LEDGER_KNOWN)
             refund_row_read(&r->row, result, 0, 1);
     } else if (status == STATUS_INVALID) {
         log_error("refund", "refused by the database", log_str("message", request->error.message));
@@ -190,7 +191,10 @@ static void begin_cb(struct db_request *request, enum status status, const struc
     decide(r, status);
     if (!status && r->verdict == LEDGER_BEGUN && !r->all->purchases->stopped) {
         r->all->purchases->metrics.refunds_total++;
-        free_seats(r);
+        if (r->row.seat_count > 0)
+            free_seats(r);
+        else
+            refund_resume(r);
     } else {
         refund_drop(r);
     }
@@ -199,12 +203,13 @@ static void begin_cb(struct db_request *request, enum status status, const struc
 void refund_begin(struct refund *r)
 {
     const struct refund_row *row = &r->row;
-    char event[24], lease[24], ids[4][UUID_TEXT_SIZE];
+    char event[24], lease[24], amount[24], ids[4][UUID_TEXT_SIZE];
     struct buf seats;
     enum status status;
 
     snprintf(event, sizeof(event), "%llu", (unsigned long long)row->event_id);
     snprintf(lease, sizeof(lease), "%lld", (long long)r->all->purchases->lease_ms);
+    snprintf(amount, sizeof(amount), "%lld", (long long)row->asked_amount);
     uuid_format(&row->booking_id, ids[0]);
     uuid_format(&row->refund_id, ids[1]);
     uuid_format(&row->idem, ids[2]);
@@ -224,6 +229,7 @@ void refund_begin(struct refund *r)
         row->seat_count ? buf_slice(&seats) : SLICE_NONE,
         r->trace[0] ? slice_str(r->trace) : SLICE_NONE,
         slice_str(lease),
+        row->asked_amount ? slice_str(amount) : SLICE_NONE,
     };
     r->request.cb = begin_cb;
     status = db_query(r->all->purchases->db, &r->request, &refund_begin_statement, params,

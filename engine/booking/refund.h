@@ -1,6 +1,7 @@
-/* Tickets given back: PostgreSQL first (they die, their seats are free with a new version, the
- * money is on record as owed), then the provider, then Redis; each step idempotent, resumed by the
- * completer (sql/0004_refund.sql). */
+/* Tickets, or money without them, given back: PostgreSQL first (they die, their seats are free with
+ * a new version, the money is on record as owed), then the provider, then Redis; each step
+ * idempotent, resumed by the completer (sql/0004_refund.sql, 0007_refund_amount.sql). Money without
+ * tickets is the box office's to give: a buyer who could ask for it would keep the seat. */
 #ifndef HOLDFAST_BOOKING_REFUND_H
 #define HOLDFAST_BOOKING_REFUND_H
 
@@ -12,9 +13,10 @@ struct refund_row {
     struct uuid refund_id, booking_id, fingerprint;
     struct uuid idem; /* only set by who asks */
     bool cancel;
-    size_t seat_count; /* asked with 0: all that are live */
+    size_t seat_count; /* asked with 0: all that are live; 0 afterwards: money only */
     uint32_t seats[HOLD_SEATS_MAX], versions[HOLD_SEATS_MAX];
-    int64_t amount;
+    int64_t asked_amount; /* only set by who asks: so much money and no ticket; 0: tickets */
+    int64_t amount;       /* returned, or to be; never more than is left of what was captured */
     char currency[4];
     enum booking_state state; /* of the booking */
     bool unfinished;          /* money is still owed */
@@ -23,7 +25,7 @@ struct refund_row {
 
 struct refunds;
 struct refund;
-/* OK: verdict (BEGUN, KNOWN, NOT_REFUNDABLE) and row tell. */
+/* OK: verdict (BEGUN, KNOWN, NOT_REFUNDABLE, NONE: no such booking) and row tell. */
 typedef void (*refund_cb)(struct refund *r, enum status status);
 
 struct refunds {
@@ -53,8 +55,8 @@ void refunds_free(struct refunds *all);
 /* As purchase_take, _drop, _begin and _resume. */
 struct refund *refund_take(struct refunds *all);
 void refund_drop(struct refund *r);
-void refund_begin(
-    struct refund *r); /* row: event, refund_id, booking_id, idem, fingerprint, cancel, seats */
+void refund_begin(struct refund *r); /* row: event, refund_id, booking_id, idem, fingerprint,
+                                        cancel, seats or asked_amount */
 void refund_resume(struct refund *r);
 
 /* Columns first.. of a row of the view refund_work. */

@@ -28,6 +28,8 @@ static void decided_cb(struct refund *r, enum status status)
 
     if (status)
         http_reply_failure(x->req, status);
+    else if (r->verdict == LEDGER_NONE)
+        http_reply_problem(x->req, PROBLEM_NOT_FOUND, NULL);
     else if (r->verdict == LEDGER_NOT_REFUNDABLE)
         http_reply_problem(x->req, PROBLEM_NOT_REFUNDABLE, NULL);
     else if (memcmp(&r->row.fingerprint, &x->fingerprint, sizeof(x->fingerprint)) != 0)
@@ -46,17 +48,21 @@ static struct uuid fingerprint_of(const struct refund_row *row)
     buf_append_str(&b, row->cancel ? "cancel" : "refund");
     for (size_t i = 0; i < row->seat_count; i++)
         buf_printf(&b, " %u", row->seats[i]);
+    if (row->asked_amount)
+        buf_printf(&b, " amount %lld", (long long)row->asked_amount);
     u = idempotency_name(buf_slice(&b), SLICE_LITERAL(""));
     buf_free(&b);
     return u;
 }
 
+/* `principal` says whose the key is, in front of the booking's id: buyer and box office may choose
+ * the same one. */
 static void begin(struct till *t, struct http_request *req, const struct refund_row *asked,
-                  struct slice key)
+                  const char *principal, struct slice key)
 {
     struct refund *r = refund_take(&t->refunds);
     struct refund_exchange *x;
-    char id[UUID_TEXT_SIZE];
+    char id[UUID_TEXT_SIZE], whose[UUID_TEXT_SIZE + 16];
 
     if (!r) {
         http_reply_problem(req, PROBLEM_OVERLOADED, NULL);
@@ -65,7 +71,8 @@ static void begin(struct till *t, struct http_request *req, const struct refund_
     uuid_format(&asked->booking_id, id);
     r->row = *asked;
     r->row.refund_id = uuid_v7(loop_wall_ms(t->engine->loop), &t->engine->rng);
-    r->row.idem = idempotency_name(slice_str(id), key);
+    snprintf(whose, sizeof(whose), "%s%s", principal, id);
+    r->row.idem = idempotency_name(slice_str(whose), key);
     r->row.fingerprint = fingerprint_of(asked);
     slice_to_str(req->traceparent, r->trace, sizeof(r->trace));
     x = mem_alloc(sizeof(*x));
@@ -76,7 +83,7 @@ static void begin(struct till *t, struct http_request *req, const struct refund_
 }
 
 /* A body is optional. */
-static bool read_body(struct http_request *req, struct refund_row *row)
+static bool read_body(struct http_request *req, struct refund_row *row, bool office)
 {
     char why[200];
     json_t *body;
@@ -87,7 +94,8 @@ static bool read_body(struct http_request *req, struct refund_row *row)
     body = http_body_json(req);
     if (!body)
         return false;
-    status = refund_wish_read(body, row->seats, &row->seat_count, why, sizeof(why));
+    status = refund_wish_read(body, row->seats, &row->seat_count,
+                              office ? &row->asked_amount : NULL, why, sizeof(why));
     if (!status && row->cancel && row->seat_count) {
         snprintf(why, sizeof(why),
                  "a cancellation returns all tickets; for some of them ask for a refund");
@@ -105,9 +113,9 @@ static void handle(struct till *t, struct http_request *req, bool cancel)
     struct slice key;
 
     if (!booking_access(t, req, &row.event_id, &row.booking_id) || !idempotency_key(req, &key) ||
-        !read_body(req, &row))
+        !read_body(req, &row, false))
         return;
-    begin(t, req, &row, key);
+    begin(t, req, &row, "", key);
 }
 
 void booking_cancel(struct http_request *req, void *till)
@@ -118,4 +126,18 @@ void booking_cancel(struct http_request *req, void *till)
 void booking_refund(struct http_request *req, void *till)
 {
     handle(till, req, false);
+}
+
+/* POST /admin/v1/events/{eventId}/bookings/{bookingId}/refunds */
+void office_refund(struct http_request *req, void *till)
+{
+    struct refund_row row = {.cancel = false};
+    struct slice key;
+
+    if (!http_param_id(req, 0, &row.event_id))
+        return;
+    if (!uuid_parse(req->params[1], &row.booking_id))
+        http_reply_problem(req, PROBLEM_NOT_FOUND, NULL);
+    else if (idempotency_key(req, &key) && read_body(req, &row, true))
+        begin(till, req, &row, "office ", key);
 }

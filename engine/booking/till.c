@@ -15,6 +15,11 @@ static const struct route routes[] = {
     {HTTP_POST_, "/v1/payments/webhooks/{provider}", webhook_post, 0, WEBHOOK_BODY_MAX},
 };
 
+static const struct route admin_routes[] = {
+    {HTTP_POST_, "/admin/v1/events/{eventId}/bookings/{bookingId}/refunds", office_refund,
+     ROUTE_ADMIN, 0},
+};
+
 static void add_provider(struct till *t, size_t slot, const struct payment_ops *ops,
                          const char *url, const char *api_key, const char *webhook_secret,
                          int64_t timeout_ms)
@@ -102,6 +107,11 @@ void till_metrics(struct till *t, struct metric_page *page)
 void till_routes(struct till *t, struct router *r)
 {
     router_add(r, routes, array_len(routes), t);
+}
+
+void till_admin_routes(struct till *t, struct router *ops)
+{
+    router_add(ops, admin_routes, array_len(admin_routes), t);
 }
 
 void till_stop(struct till *t)

@@ -120,6 +120,7 @@ void till_open(struct till *t, struct engine *e, const struct till_settings *set
                size_t requests);
 void till_metrics(struct till *t, struct metric_page *page);
 void till_routes(struct till *t, struct router *r);
+void till_admin_routes(struct till *t, struct router *ops);
 void till_stop(struct till *t); /* before kv and db are closed */
 void till_free(struct till *t); /* after that, and when the loop has turned */
 

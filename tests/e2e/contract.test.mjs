@@ -281,6 +281,18 @@ async function money() {
     await want(401, 'unauthorized', id, at, more);
     await want(404, 'not_found', id, at, { ...more, auth: foreign.auth });
   }
+  await want(422, 'invalid', 'refundBooking', `/v1/bookings/${foreign.bookingId}/refunds`, { auth: foreign.auth, key: new_key(), body: { amount: 1 } });
+  const office = `/admin/v1/events/${event}/bookings/${foreign.bookingId}/refunds`, part = new_key();
+  await until('captured', async () => (await want(200, null, 'getBooking', `/v1/bookings/${foreign.bookingId}`, { auth: foreign.auth })).body.payment.state === 'captured');
+  const given = (await want(201, null, 'refundByOffice', office, { ...admin, key: part, body: { amount: 100 } })).body;
+  assert.deepEqual([given.tickets, given.amount, given.state], [[], 100, 'confirmed']);
+  assert.deepEqual((await want(201, null, 'refundByOffice', office, { ...admin, key: part, body: { amount: 100 } })).body, given);
+  await want(422, 'idempotency_mismatch', 'refundByOffice', office, { ...admin, key: part, body: { amount: 101 } });
+  await want(422, 'invalid', 'refundByOffice', office, { ...admin, key: new_key(), body: { amount: 1, tickets: ['12'] } });
+  await want(409, 'not_refundable', 'refundByOffice', office, { ...admin, key: new_key(), body: { amount: 1_000_000 } });
+  await until('returned', async () => (await want(200, null, 'getBooking', `/v1/bookings/${foreign.bookingId}`, { auth: foreign.auth })).body.payment.state === 'partly_refunded');
+  const rest = (await want(201, null, 'refundByOffice', office, { ...admin, key: new_key(), body: {} })).body;
+  assert.deepEqual([rest.tickets, rest.amount, rest.state], [['12'], foreign.total - 100, 'refunded']);
   await want(200, null, 'getReport', `/admin/v1/events/${event}/report`, admin);
   await want(200, null, 'blockSeats', `/admin/v1/events/${event}/seats/block`, { ...admin, body: { ticketIds: ['40', '41'] } });
   await want(200, null, 'unblockSeats', `/admin/v1/events/${event}/seats/unblock`, { ...admin, body: { ticketIds: ['41'] } });
@@ -329,7 +341,7 @@ async function everywhere() {
     if (is_ws) options.headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' };
     const sample = node.requestBody && Object.values(node.requestBody.content['application/json'].examples ?? {})[0]?.value;
     if (node.responses['404'] && path.includes('{') && id !== 'receiveWebhook') {
-      const nobodys = id === 'getBooking' ? fill(path, NOBODY) : path.includes('{bookingId}') ? path.replace('{bookingId}', NOBODY).replace('{seat}', '0') : fill(path, '999999999999');
+      const nobodys = id === 'getBooking' ? fill(path, NOBODY) : path.includes('{bookingId}') ? path.replace('{eventId}', event).replace('{bookingId}', NOBODY).replace('{seat}', '0') : fill(path, '999999999999');
       if (id !== 'followSeatmap') await want(404, 'not_found', id, nobodys, { ...options, body: sample });
       if (path.includes('{eventId}') || id === 'book') await want(404, 'not_found', id, fill(path, 'nonsense'), { ...options, body: sample });
     }
@@ -457,6 +469,6 @@ test('contract: every call answers as documented, with every status that is docu
   for (const walk of [reading, the_line, passes_and_holds, holds_without_a_queue, money, while_a_payment_is_under_way, webhooks, everywhere, streams]) await walk();
   const unseen = contract.operations.flatMap(({ id, node }) => Object.keys(node.responses).map((status) => `${id} ${status}`)).filter((what) => !contract.seen.has(what));
   // What needs a store to be away, a server without admin token, too many requests, or 64 MiB.
-  const left = unseen.filter((what) => !/ (503|429)$/.test(what) && !/^(putQueue|(pause|resume|open|close|reset)Queue|createEvent|putLayout|(un)?blockSeats|getReport|rebuildMirror) 403$/.test(what) && !/^(createEvent|putLayout) 413$/.test(what));
+  const left = unseen.filter((what) => !/ (503|429)$/.test(what) && !/^(putQueue|(pause|resume|open|close|reset)Queue|createEvent|putLayout|(un)?blockSeats|getReport|rebuildMirror|refundByOffice) 403$/.test(what) && !/^(createEvent|putLayout) 413$/.test(what));
   assert.deepEqual(left, [], 'documented, and never answered');
 });

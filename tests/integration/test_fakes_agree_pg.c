@@ -368,21 +368,25 @@ static void call_resume(const struct db_statement *statement)
 
 static void call_refund(void)
 {
-    char event[24], lease[24], ids[4][UUID_TEXT_SIZE], seats[16];
+    char event[24], lease[24], ids[4][UUID_TEXT_SIZE], seats[16], amount[16];
+    bool money = below(3) == 0;
     struct uuid booking = booking_with(CHARGE_CAPTURED), refund = named("refund", below(1000000)),
                 idem = named("again", below(12)), print = named("print", 1);
 
     snprintf(event, sizeof(event), "%d", SALE_EVENT);
     snprintf(lease, sizeof(lease), "%" PRId64, below(2) ? for_ever_ms : over_ms);
     snprintf(seats, sizeof(seats), "{%u}", below(SEATS));
+    snprintf(amount, sizeof(amount), "%d", (int)below(SALE_PRICE + 2000) - 1);
     uuid_format(&booking, ids[0]);
     uuid_format(&refund, ids[1]);
     uuid_format(&idem, ids[2]);
     uuid_format(&print, ids[3]);
     both(&refund_begin_statement,
          (struct slice[]){slice_str(event), slice_str(ids[0]), slice_str(ids[1]), slice_str(ids[2]),
-                          slice_str(ids[3]), below(2) ? SLICE_LITERAL("t") : SLICE_LITERAL("f"),
-                          below(3) ? SLICE_NONE : slice_str(seats), SLICE_NONE, slice_str(lease)});
+                          slice_str(ids[3]),
+                          !money && below(2) ? SLICE_LITERAL("t") : SLICE_LITERAL("f"),
+                          money || below(3) ? SLICE_NONE : slice_str(seats), SLICE_NONE,
+                          slice_str(lease), money ? slice_str(amount) : SLICE_NONE});
     if (below(2) && !list_empty(&model.refunds)) {
         uuid_format(&list_entry(model.refunds.prev, struct pg_refund, link)->id, ids[1]);
         both(&refund_done_statement, (struct slice[]){slice_str(event), slice_str(ids[1])});

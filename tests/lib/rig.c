@@ -172,7 +172,7 @@ void rig_buy(struct rig *r, const struct hold *hold, const char *token, const st
     snprintf(row->name, sizeof(row->name), "Fan");
     row->total = SALE_PRICE * (int64_t)hold->seat_count;
     memcpy(row->currency, "EUR", 4);
-    snprintf(row->provider, sizeof(row->provider), "sim");
+    snprintf(row->provider, sizeof(row->provider), "%s", r->provider ? r->provider : "sim");
     snprintf(row->token, sizeof(row->token), "%s", token);
     purchase_begin(p);
 }
@@ -246,10 +246,9 @@ static void audit_booking(struct rig *r, struct slice line)
 
 void rig_audit(struct rig *r, const struct rig_servers *s)
 {
-    char *text = mem_strdup(server_sql(
-        s->postgres, "SELECT coalesce(string_agg(b.booking_id || ' ' || b.state || ' ' || (SELECT "
-                     "coalesce(sum(price), 0) FROM ticket t WHERE t.booking_id = "
-                     "b.booking_id AND t.live), ','), '') FROM booking b"));
+    char *text = mem_strdup(
+        server_sql(s->postgres, "SELECT coalesce(string_agg(b.booking_id || ' ' || b.state || ' ' "
+                                "|| " SALE_WORTH_SQL ", ','), '') FROM booking b"));
     struct slice rest = slice_str(text);
 
     sale_audit(s->postgres);

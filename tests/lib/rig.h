@@ -32,7 +32,8 @@ struct rig {
     struct purchases purchases; /* lease 2 s, poll 100 ms, provider deadline 1 s */
     struct refunds refunds;
     struct completer completer;
-    int64_t hold_ms; /* how long rig_hold holds: 60 s unless set */
+    int64_t hold_ms;      /* how long rig_hold holds: 60 s unless set */
+    const char *provider; /* of rig_buy: sim unless set */
 };
 
 void rig_open(struct rig *r, const struct rig_servers *s);

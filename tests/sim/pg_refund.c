@@ -1,4 +1,4 @@
-/* sql/0004_refund.sql */
+/* sql/0004_refund.sql, 0007_refund_amount.sql */
 #include "tests/sim/pg_internal.h"
 
 #include "engine/base/json.h"
@@ -46,6 +46,13 @@ static void put_work(struct pg_model *m, struct pg_answer *a, const struct pg_re
     pg_row(a);
 }
 
+static void put_no_work(struct pg_answer *a)
+{
+    for (int i = 0; i < 13; i++)
+        pg_put_null(a);
+    pg_row(a);
+}
+
 static struct pg_refund *by_idem(struct pg_model *m, const struct pg_booking *b,
                                  const struct uuid *idem)
 {
@@ -67,12 +74,30 @@ static bool wanted(uint32_t seat, const uint32_t *seats, size_t count)
     return count == 0;
 }
 
+/* What no refund has returned yet. */
+static int64_t remaining(const struct pg_model *m, const struct pg_booking *b)
+{
+    int64_t left = b->row.captured;
+
+    list_for_each (it, &m->refunds) {
+        const struct pg_refund *r = list_entry(it, struct pg_refund, link);
+
+        left -= r->booking == b ? r->amount : 0;
+    }
+    return left;
+}
+
+static bool refundable(const struct pg_booking *b)
+{
+    return b->row.state == BOOKING_CONFIRMED &&
+           (b->row.charge == CHARGE_NONE || b->row.charge == CHARGE_CAPTURED);
+}
+
 /* Fills seats and amount of what would be given back; false when that may not be. */
 static bool choose(const struct pg_booking *b, bool all, const uint32_t *seats, size_t count,
-                   struct pg_refund *r)
+                   int64_t left, struct pg_refund *r)
 {
-    if (b->row.state != BOOKING_CONFIRMED ||
-        (b->row.charge != CHARGE_NONE && b->row.charge != CHARGE_CAPTURED))
+    if (!refundable(b))
         return false;
     for (size_t i = 0; i < b->ticket_count; i++) {
         if (b->tickets[i].live && (all || wanted(b->tickets[i].seat, seats, count))) {
@@ -80,6 +105,7 @@ static bool choose(const struct pg_booking *b, bool all, const uint32_t *seats, 
             r->amount += b->row.charge == CHARGE_NONE ? 0 : b->tickets[i].price;
         }
     }
+    r->amount = r->amount < left ? r->amount : left;
     return r->seat_count > 0 && (all || r->seat_count >= count);
 }
 
@@ -125,7 +151,13 @@ void pg_refund_begin(struct pg_model *m, const struct slice *p, struct pg_answer
     struct pg_refund *r = b ? by_idem(m, b, &idem) : NULL;
     uint32_t seats[HOLD_SEATS_MAX];
     size_t count = p[6].at ? pg_numbers(p[6], seats) : 0;
+    int64_t left;
 
+    if (!b) {
+        pg_put(a, SLICE_LITERAL("missing"));
+        put_no_work(a);
+        return;
+    }
     if (r) {
         pg_put(a, SLICE_LITERAL("known"));
         put_work(m, a, r);
@@ -137,15 +169,18 @@ void pg_refund_begin(struct pg_model *m, const struct slice *p, struct pg_answer
                             .idem = idem,
                             .fingerprint = pg_uuid(p[4]),
                             .cancel = slice_is(p[5], "t")};
-    if (!b || !choose(b, !p[6].at, seats, count, r)) {
+    left = remaining(m, b);
+    if (p[9].at)
+        r->amount = pg_i64(p[9]);
+    if (p[9].at ? !refundable(b) || count > 0 || r->amount < 1 || r->amount > left
+                : !choose(b, !p[6].at, seats, count, left, r)) {
         mem_free(r);
         pg_put(a, SLICE_LITERAL("not_refundable"));
-        for (int i = 0; i < 13; i++)
-            pg_put_null(a);
-        pg_row(a);
+        put_no_work(a);
         return;
     }
-    give_back(m, r);
+    if (r->seat_count > 0)
+        give_back(m, r);
     r->has_lease = r->amount > 0;
     r->lease_until = m->now_ms + pg_i64(p[8]);
     list_push_back(&m->refunds, &r->link);
