@@ -4,8 +4,10 @@
  *
  * The reference travels as metadata. A charge whose id is not known is looked up by repeating its
  * creation under the same key: Stripe then answers with what the first call did, while its search
- * lags by up to a minute. A payment that wants the buyer to act in a browser (requires_action)
- * counts as declined: a ticket is bought in one request. */
+ * lags by up to a minute. By its id it is read with its latest charge, which alone tells what was
+ * refunded. A payment that wants the buyer to act in a browser is declined
+ * (error_on_requires_action; an intent that is found in requires_action counts as that): a ticket
+ * is bought in one request. */
 #include "engine/base/json.h"
 #include "engine/booking/payment.h"
 
@@ -52,6 +54,7 @@ static void build_create(struct payment_call *call)
     form_put(&call->body, "payment_method_types[]", "card");
     form_put(&call->body, "capture_method", "manual");
     form_put(&call->body, "confirm", "true");
+    form_put(&call->body, "error_on_requires_action", "true");
     form_put(&call->body, "metadata[reference]", call->reference);
 }
 
@@ -76,7 +79,8 @@ static void build_stripe(const struct payment_provider *p, struct payment_call *
         break;
     case PAYMENT_LOOKUP:
         if (by_id)
-            buf_printf(&call->url, "/v1/payment_intents/%s", call->provider_ref);
+            buf_printf(&call->url, "/v1/payment_intents/%s?expand%%5B%%5D=latest_charge",
+                       call->provider_ref);
         else
             build_create(call);
         break;
@@ -102,6 +106,16 @@ static const struct {
     {"requires_confirmation", PAYMENT_DECLINED},
 };
 
+/* `latest_charge` is an object where it was asked to be expanded, else an id; null before any. */
+static void read_refunded(struct payment_call *call, const json_t *intent)
+{
+    const json_t *charge = json_object_get(intent, "latest_charge");
+    const json_t *amount = json_object_get(charge, "amount_refunded");
+
+    call->refunded = json_integer_value(amount);
+    call->refunded_unknown = !json_is_integer(amount) && !json_is_null(charge);
+}
+
 /* From a PaymentIntent object. */
 static enum status read_intent(struct payment_call *call, const json_t *intent)
 {
@@ -111,7 +125,7 @@ static enum status read_intent(struct payment_call *call, const json_t *intent)
     if (!id || !state ||
         !slice_to_str(slice_str(id), call->provider_ref, sizeof(call->provider_ref)))
         return STATUS_PROTOCOL;
-    call->refunded_unknown = true;
+    read_refunded(call, intent);
     call->captured = json_integer_value(json_object_get(intent, "amount_received"));
     for (size_t i = 0; i < array_len(states); i++) {
         if (strcmp(state, states[i].text) == 0) {
@@ -136,7 +150,7 @@ static enum status read_refund(struct payment_call *call, const json_t *refund)
 }
 
 /* {"error":{"type","code","payment_intent"}}: a card error is a decline; a wrong state tells where
- * the intent stands. */
+ * the intent stands. A key that was used for something else says nothing about the payment. */
 static enum status read_error(struct payment_call *call, const json_t *error, int http_status)
 {
     const char *type = json_string_value(json_object_get(error, "type"));
@@ -156,6 +170,8 @@ static enum status read_error(struct payment_call *call, const json_t *error, in
     }
     if (intent && (call->op == PAYMENT_CAPTURE || call->op == PAYMENT_VOID))
         return read_intent(call, intent);
+    if (type && strcmp(type, "idempotency_error") == 0)
+        return STATUS_PROTOCOL;
     if (http_status == 400 || http_status == 404) {
         call->outcome = call->op == PAYMENT_AUTHORIZE ? PAYMENT_DECLINED : PAYMENT_REFUSED;
         return STATUS_OK;

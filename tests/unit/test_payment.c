@@ -71,6 +71,7 @@ Test(payment, stripe_authorises_with_manual_capture_and_an_idempotency_key)
     cr_assert_str_eq(c.url.at, "https://host/v1/payment_intents");
     cr_assert_str_eq(c.body.at, "amount=12000&currency=eur&payment_method=pm_card_visa&payment_"
                                 "method_types[]=card&capture_method=manual&confirm=true&"
+                                "error_on_requires_action=true&"
                                 "metadata[reference]=7-018f0000-0000-7000-8000-00000000000a");
     cr_assert(has_header(&c, "Authorization: Bearer sk_test_1"));
     cr_assert(has_header(&c, "Idempotency-Key: 018f0000-0000-7000-8000-00000000000a-authorize"));
@@ -89,7 +90,8 @@ Test(payment, stripe_captures_voids_refunds_and_looks_up_by_id)
         {PAYMENT_CAPTURE, "https://host/v1/payment_intents/pi_1/capture", "", HTTP_POST_},
         {PAYMENT_VOID, "https://host/v1/payment_intents/pi_1/cancel", "", HTTP_POST_},
         {PAYMENT_REFUND, "https://host/v1/refunds", "payment_intent=pi_1&amount=12000", HTTP_POST_},
-        {PAYMENT_LOOKUP, "https://host/v1/payment_intents/pi_1", "", HTTP_GET_},
+        {PAYMENT_LOOKUP, "https://host/v1/payment_intents/pi_1?expand%5B%5D=latest_charge", "",
+         HTTP_GET_},
     };
 
     for (size_t i = 0; i < array_len(calls); i++) {
@@ -126,7 +128,14 @@ static const struct {
     {PAYMENT_AUTHORIZE, 400,
      "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\"}}", STATUS_OK,
      PAYMENT_DECLINED},
-    {PAYMENT_AUTHORIZE, 409, "{\"error\":{\"type\":\"idempotency_error\"}}", STATUS_UNAVAILABLE, 0},
+    {PAYMENT_AUTHORIZE, 409,
+     "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"idempotency_key_in_use\"}}",
+     STATUS_UNAVAILABLE, 0},
+    {PAYMENT_AUTHORIZE, 400, "{\"error\":{\"type\":\"idempotency_error\"}}", STATUS_PROTOCOL, 0},
+    {PAYMENT_AUTHORIZE, 402,
+     "{\"error\":{\"type\":\"card_error\",\"code\":\"authentication_required\",\"payment_intent\":{"
+     "\"id\":\"pi_1\",\"status\":\"requires_payment_method\"}}}",
+     STATUS_OK, PAYMENT_DECLINED},
     {PAYMENT_AUTHORIZE, 429, "{\"error\":{\"type\":\"rate_limit\"}}", STATUS_UNAVAILABLE, 0},
     {PAYMENT_AUTHORIZE, 500, "oops", STATUS_UNAVAILABLE, 0},
     {PAYMENT_AUTHORIZE, 401, "{\"error\":{\"type\":\"invalid_request_error\"}}", STATUS_PROTOCOL,
