@@ -11,6 +11,7 @@ packages_for() {
         packages_for build
         echo libcriterion-dev liblua5.1-0-dev curl openssl postgresql redis-server haproxy default-jre-headless maven
         ;;
+    sql) pgtap_package ;; # the tests of the SQL functions
     node) echo nodejs ;;
     npm) echo nodejs npm ;;
     browser) echo nodejs npm chromium ;;
@@ -21,6 +22,22 @@ packages_for() {
 # Debian 12 has the C sources of llhttp only inside a Node module.
 llhttp_package() {
     if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then echo node-llhttp; else echo libllhttp-dev; fi
+}
+
+# pgTAP is packaged per version of PostgreSQL: of the one that the distribution has, or of the newest that is here.
+pgtap_package() {
+    local major bins
+    case $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null) in
+    bookworm) major=15 ;;
+    trixie) major=17 ;;
+    noble) major=16 ;;
+    *)
+        bins=(/usr/lib/postgresql/*/bin)
+        major=${bins[-1]#/usr/lib/postgresql/}
+        major=${major%%/*}
+        ;;
+    esac
+    echo "postgresql-$major-pgtap"
 }
 
 # packages_missing NAME...: prints those that are not installed. A tool that came another way counts as installed.

@@ -58,6 +58,7 @@ test_prepare() {
     ui_head "holdfast: the tests of $ROOT"
     stack_lock
     case $1 in *' browser '*) groups+=(browser) ;; *' e2e '*) groups+=(npm) ;; *' unit '*) groups+=(node) ;; esac
+    case $1 in *' integration '*) groups+=(sql) ;; esac
     packages_ensure "${groups[@]}"
     case $1 in *' integration '* | *' e2e '* | *' browser '*) kafka_install ;; esac
     case $1 in
