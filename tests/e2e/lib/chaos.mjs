@@ -1,8 +1,13 @@
 // A sale under load, and what can be done to the servers below it.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { env, until } from './http.mjs';
-import { open_sale, sql } from './sale.mjs';
+import { audit, counts, open_sale, sql } from './sale.mjs';
+import { Onlooker } from './seatmap.mjs';
+
+const GENERATOR_WAS_SLOW = 97;
+
 
 /** The harness plays the fans of a new event; `ended` resolves with {code, output} when the last one has left. */
 export async function crowd({ seats = 300, fans = 600, think_ms = 400, ...more } = {}) {
@@ -43,4 +48,37 @@ export function take_away(name) {
   process.kill(supervisor, 'SIGSTOP');
   process.kill(pid_in(run_file(name, 'pid')), 'SIGKILL');
   return () => process.kill(supervisor, 'SIGCONT');
+}
+
+/** What must be so when the servers are back and the fans have left. */
+async function aftermath(sale, onlooker) {
+  const { code, output } = await sale.ended;
+  assert.ok(code === 0 || code === GENERATOR_WAS_SLOW, `bench: ${code}\n${output}`);
+  const now = await until('no seat is held any more', async () => {
+    const seats = await counts(sale.event).catch(() => undefined);
+    return seats?.held === 0 && seats;
+  }, 60);
+  assert.equal(now.free + now.sold, sale.seats);
+  assert.ok(now.free === 0 || /sold out/.test(output), 'the seats are sold, or free for the next fan');
+  assert.equal(await sold(sale.event), now.sold);
+  await until('the onlooker sees the truth', () => onlooker.states.length === sale.seats &&
+    onlooker.states.filter((state) => state === 2).length === now.sold && !onlooker.states.includes(1), 30);
+  assert.deepEqual(onlooker.wrong, []);
+  const verdict = await audit(sale.event, '--confirmed', sale.confirmed);
+  assert.equal(verdict.code, 0, verdict.output);
+  return now;
+}
+
+/** A sale of its own, `harm` done to it in the middle, and the aftermath. */
+export async function during_a_sale(harm, options) {
+  const sale = await crowd(options);
+  const onlooker = new Onlooker(sale.event);
+  try {
+    await sold_part(sale, 0.2);
+    await harm(sale, onlooker);
+    return await aftermath(sale, onlooker);
+  } finally {
+    sale.clear();
+    await onlooker.leave();
+  }
 }
