@@ -490,7 +490,7 @@ static void call_reconcile(void)
     snprintf(rest, sizeof(rest), "%" PRId64, below(4) ? 0 : for_ever_ms);
     snprintf(event, sizeof(event), "%d", SALE_EVENT);
     uuid_format(&booking, id);
-    if (below(2))
+    if (below(4))
         both(&reconciler_due_statement, (struct slice[]){slice_str(limit), slice_str(rest)});
     else
         both(&reconciler_compared_statement, (struct slice[]){slice_str(event), slice_str(id)});
