@@ -1,6 +1,6 @@
 /* Tickets, or money without them, given back: PostgreSQL first (they die, their seats are free with
  * a new version, the money is on record as owed), then the provider, then Redis; each step
- * idempotent, resumed by the completer (sql/0004_refund.sql, 0007_refund_amount.sql). Money without
+ * idempotent, resumed by the completer (sql/0004_refund.sql, 0008_refund_amount.sql). Money without
  * tickets is the box office's to give: a buyer who could ask for it would keep the seat. */
 #ifndef HOLDFAST_BOOKING_REFUND_H
 #define HOLDFAST_BOOKING_REFUND_H

@@ -1,4 +1,4 @@
-/* sql/0004_refund.sql, 0007_refund_amount.sql */
+/* sql/0004_refund.sql, 0008_refund_amount.sql */
 #include "tests/sim/pg_internal.h"
 
 #include "engine/base/json.h"
