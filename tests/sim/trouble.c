@@ -138,7 +138,7 @@ static void command(size_t count, const struct slice *args)
 static void lose_revs(void)
 {
     char key[32], log[32], value[24];
-    uint64_t rev, event = 1 + chance(2), back_by = 1 + chance(12);
+    uint64_t rev, event = 1 + chance(2), back_by = 1 + chance(40);
 
     snprintf(key, sizeof(key), "{e%" PRIu64 "}:rev", event);
     snprintf(log, sizeof(log), "{e%" PRIu64 "}:log", event);
@@ -176,9 +176,10 @@ static void lie(void)
 {
     invariants_redis_lied();
     trouble_counts.redis_lies++;
-    switch (chance(4)) {
+    switch (chance(5)) {
     case 0: redis_go_back(); return;
-    case 1: lose_revs(); return;
+    case 1:
+    case 2: lose_revs(); return;
     default: lose_version(); return;
     }
 }
