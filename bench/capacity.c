@@ -44,15 +44,15 @@ void capacity_took_201(struct flood *f, size_t i, int status, struct slice body)
     c->good += status == 201;
 }
 
-static enum bench_exit all_good(struct capacity *c, const char *what)
+static enum bench_exit all_good(struct capacity *c, const char *what, const char *refused)
 {
     if (c->run->interrupted)
         return BENCH_INTERRUPTED;
     if (c->good == c->total)
         return BENCH_OK;
     progress_end();
-    fprintf(stderr, "bench: only %zu of %zu %s went well: see the answers\n", c->good, c->total,
-            what);
+    fprintf(stderr, "bench: only %zu of %zu %s went well; the first that did not: %s\n", c->good,
+            c->total, what, refused);
     return BENCH_GENERATOR;
 }
 
@@ -72,7 +72,7 @@ enum bench_exit capacity_prepare(struct capacity *c,
 
     c->good = 0;
     flood_run(&f);
-    return all_good(c, "preparations");
+    return all_good(c, "preparations", f.refused);
 }
 
 /* One flood on a new event at `rate` (0: flat out). */
@@ -91,6 +91,7 @@ static enum bench_exit flood_once(struct capacity *c, size_t step, double rate,
     double before[CPU_PARTS], after[CPU_PARTS];
     char why[320];
 
+    processes_settle(&c->run->processes);
     if (!box_office_event(c->run, &c->office, c->event, why, sizeof(why)))
         return fail(c, why);
     enum bench_exit code = c->prepare ? c->prepare(c) : BENCH_OK;
@@ -106,7 +107,7 @@ static enum bench_exit flood_once(struct capacity *c, size_t step, double rate,
         ret_result->cpu_us[i] = (after[i] - before[i]) * 1e6 / (double)c->total;
     if (rate > 0)
         ret_result->p99_us = (double)hist_quantile(&c->run->meter.steps[step].latency, 0.99);
-    return all_good(c, c->what);
+    return all_good(c, c->what, f.refused);
 }
 
 /* ---- the rounds ---- */

@@ -2,6 +2,8 @@
 
 #include "bench/scan.h"
 
+#include <stdio.h>
+
 enum { LOOK_MS = 50 };
 
 struct flood_slot {
@@ -35,6 +37,8 @@ static void answered(struct client_request *r, int status, struct slice body)
     struct flood *f = s->flood;
 
     put_answer(s, status, body);
+    if (!f->refused[0] && (status == 0 || status >= 400))
+        snprintf(f->refused, sizeof(f->refused), "%d %.*s", status, SLICE_ARG(body));
     f->took(f, s->index, status, body);
     list_push_front(&f->idle, &s->link);
     f->done++;

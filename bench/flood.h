@@ -20,6 +20,7 @@ struct flood {
     void (*make)(struct flood *f, size_t i, struct client_request *r);
     void (*took)(struct flood *f, size_t i, int status, struct slice body);
     void *ctx;
+    char refused[200]; /* the first answer that was none or a refusal, for people */
     /* private */
     struct flood_slot *slots;
     struct list idle;
