@@ -73,6 +73,31 @@ void hist_merge(struct hist *to, const struct hist *from)
         to->min = from->min;
 }
 
+static void widen(struct hist *h, size_t bucket, uint64_t count)
+{
+    uint64_t top = bucket_top(bucket);
+
+    h->counts[bucket] = count;
+    h->total += count;
+    h->sum += (double)top * (double)count;
+    if (h->min > top)
+        h->min = top;
+    h->max = top;
+}
+
+void hist_since(const struct hist *h, struct hist *seen, struct hist *ret)
+{
+    hist_reset(ret);
+    if (h->total == seen->total)
+        return;
+    for (size_t i = 0; i < HIST_BUCKETS; i++) {
+        if (h->counts[i] != seen->counts[i])
+            widen(ret, i, h->counts[i] - seen->counts[i]);
+        seen->counts[i] = h->counts[i];
+    }
+    seen->total = h->total;
+}
+
 /* What is reported for a value of this bucket. The last one has no upper end but the maximum
  * itself. */
 static uint64_t shown(const struct hist *h, size_t bucket)

@@ -24,6 +24,9 @@ void hist_record(struct hist *h,
                  uint64_t us); /* microseconds; larger values are counted in the last bucket */
 void hist_merge(struct hist *to, const struct hist *from);
 void hist_reset(struct hist *h);
+/* Sets `ret` (initialised) to what was recorded in `h` since the last call with this `seen`
+ * (initialised, empty at first, touched by nobody else). Extremes are those of the buckets. */
+void hist_since(const struct hist *h, struct hist *seen, struct hist *ret);
 uint64_t hist_quantile(const struct hist *h,
                        double q); /* us, the upper end of the bucket; q in 0..1; 0 when empty */
 double hist_mean(const struct hist *h);

@@ -234,3 +234,29 @@ Test(hist, hgrm_of_nothing_and_of_many_ends)
     buf_free(&b);
     hist_free(&h);
 }
+
+Test(hist, what_was_recorded_since)
+{
+    struct hist h, seen, recent;
+
+    hist_init(&h);
+    hist_init(&seen);
+    hist_init(&recent);
+    for (int i = 0; i < 1000; i++)
+        hist_record(&h, 10);
+    hist_since(&h, &seen, &recent);
+    cr_assert_eq(recent.total, 1000);
+    cr_assert_eq(hist_quantile(&recent, 0.99), 10);
+    for (int i = 0; i < 10; i++)
+        hist_record(&h, 200);
+    hist_since(&h, &seen, &recent);
+    cr_assert_eq(recent.total, 10, "the thousand of before are not in it");
+    cr_assert_eq(hist_quantile(&recent, 0), 200);
+    cr_assert_eq(hist_quantile(&recent, 0.99), 200);
+    hist_since(&h, &seen, &recent);
+    cr_assert_eq(recent.total, 0);
+    cr_assert_eq(hist_quantile(&recent, 0.99), 0);
+    hist_free(&h);
+    hist_free(&seen);
+    hist_free(&recent);
+}
