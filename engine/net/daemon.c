@@ -222,7 +222,7 @@ void daemon_init(struct daemon *d, const char *name, const struct daemon_setting
     router_add(&d->ops_router, ops_routes, array_len(ops_routes), d);
     d->server = http_server_new(&d->loop, &d->router, &public);
     d->ops_server = http_server_new(&d->loop, &d->ops_router, &ops);
-    http_server_gate(d->ops_server, admin_gate, d);
+    http_server_gate(d->ops_server, admin_gate, NULL, d);
     metric_page_add(&d->metrics, http_server_metrics(d->server));
     watch_signals(d);
 }

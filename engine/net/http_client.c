@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define FLIGHT_MAX   1024
 #define ANSWER_MAX   (256 * 1024)
 #define CONNECT_MS   3000
 #define ATTEMPTS_MAX 3
@@ -325,7 +324,7 @@ enum status http_fetch_submit(struct http_client *c, struct http_fetch *fetch)
     fetch->http_status = 0;
     if (!url_ok(fetch->url))
         return STATUS_INVALID;
-    if (c->count >= FLIGHT_MAX)
+    if (c->count >= HTTP_CLIENT_FLIGHT_MAX)
         return STATUS_OVERLOADED;
     if (!breaker_admits(c))
         return STATUS_UNAVAILABLE;
@@ -373,6 +372,11 @@ struct http_client *http_client_new(struct loop *l, const char *name)
     c->metrics =
         (struct metric_group){descs, array_len(descs), &c->values, c->labels, {NULL, NULL}};
     return c;
+}
+
+size_t http_client_in_flight(const struct http_client *c)
+{
+    return c->count;
 }
 
 struct metric_group *http_client_metrics(struct http_client *c)

@@ -45,6 +45,8 @@ struct http_fetch {
 
 METRIC_STRUCT(http_client_metrics, HTTP_CLIENT_METRICS);
 
+#define HTTP_CLIENT_FLIGHT_MAX 1024
+
 /* `name` labels the metrics. The breaker opens after 5 failures in a row within 10 s and lets one
  * probe through each second. */
 struct http_client *http_client_new(struct loop *l, const char *name);
@@ -52,8 +54,10 @@ void http_client_free(
     struct http_client *c); /* completes everything with CANCELED, in the next turn */
 struct metric_group *http_client_metrics(struct http_client *c);
 
-/* OVERLOADED past 1,024 in flight, UNAVAILABLE when the breaker is open, INVALID for a bad URL:
- * then no callback. */
+size_t http_client_in_flight(const struct http_client *c); /* those that wait to be repeated, too */
+
+/* OVERLOADED past HTTP_CLIENT_FLIGHT_MAX in flight, UNAVAILABLE when the breaker is open, INVALID
+ * for a bad URL: then no callback. */
 enum status http_fetch_submit(struct http_client *c, struct http_fetch *fetch) MUST_CHECK;
 void http_fetch_release(struct http_fetch *fetch); /* frees the answer */
 

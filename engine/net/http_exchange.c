@@ -34,6 +34,8 @@ void http_exchange_free(struct http_exchange *ex)
 
     if (ex->counted)
         s->values.http_requests_in_flight--;
+    if (ex->let_in && s->done)
+        s->done(&ex->req, ex->waited && ex->state == EXCHANGE_HANDLING, s->gate_ctx);
     if (ex->conn && !ex->upgraded)
         ex->conn->owner = NULL;
     buffers_return(b, ex->req.out);
@@ -190,7 +192,8 @@ static bool admit(struct http_exchange *ex)
     struct http_server *s = ex->server;
     const struct route *route = ex->req.route;
 
-    if (s->values.http_requests_in_flight >= (int64_t)s->options.requests) {
+    if (s->values.http_requests_in_flight >= (int64_t)s->options.requests &&
+        !(route->flags & ROUTE_NEVER_SHED)) {
         s->values.http_shed_total++;
         http_reply_problem(&ex->req, PROBLEM_OVERLOADED, NULL);
         return false;
@@ -211,7 +214,8 @@ static bool admit(struct http_exchange *ex)
         return false;
     }
     make_room(ex);
-    return !s->gate || s->gate(&ex->req, s->gate_ctx);
+    ex->let_in = !s->gate || s->gate(&ex->req, s->gate_ctx);
+    return ex->let_in;
 }
 
 /* False: answered 404 or 405. */
@@ -251,23 +255,30 @@ static void continue_100(struct http_exchange *ex)
     conn_flush(ex->conn);
 }
 
-static void head_complete(struct http_exchange *ex, bool more_here)
+/* `here`: bytes behind the head that have come with it. Returns how many of them are dropped: the
+ * body of a request that is refused without a look at it, if all of it is here. So a refusal does
+ * not cost the client its connection, which would make a refusal dearer than the work. */
+static size_t head_complete(struct http_exchange *ex, size_t here)
 {
+    bool whole = !ex->head.chunked && ex->head.content_length <= here;
+
     ex->req.method = ex->head.method;
     ex->keep_alive = ex->head.keep_alive && !ex->server->draining;
-    ex->body_complete = !has_body(ex);
+    ex->body_complete = whole;
     ex->req.started_ns = loop_mono_ns(ex->server->loop);
     http_exchange_prepare(ex);
     resolve(ex);
     if (!find_route(ex) || !admit(ex))
-        return;
+        return whole ? (size_t)ex->head.content_length : 0;
+    ex->body_complete = !has_body(ex);
     if (ex->body_complete) {
         ex->state = EXCHANGE_HANDLING;
-        return;
+        return 0;
     }
     expect_body(ex);
-    if (!more_here)
+    if (here == 0)
         continue_100(ex);
+    return 0;
 }
 
 static void handle(struct http_exchange *ex)
@@ -310,8 +321,8 @@ static size_t read_head(struct http_exchange *ex, const char *at, size_t len)
     if (result == HTTP_PARSE_MORE)
         return len;
     ex->in->len = ex->head_len = head_len;
-    head_complete(ex, head_len - before < len);
-    return head_len - before;
+    head_len -= before;
+    return head_len + head_complete(ex, len - head_len);
 }
 
 static size_t read_chunks(struct http_exchange *ex, const char *at, size_t len)
@@ -357,6 +368,7 @@ static void step(struct http_exchange *ex, const char **at, size_t *len)
     if (!ex->answered && ex->state == EXCHANGE_HANDLING)
         handle(ex);
     ex->dispatching = false;
+    ex->waited = !ex->answered;
     if (ex->answered)
         after_answer(ex);
     else if (ex->state == EXCHANGE_HANDLING)

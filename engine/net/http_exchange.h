@@ -30,6 +30,7 @@ struct http_server {
     struct http_server_metrics values;
     struct metric_group metrics;
     http_gate_fn gate;
+    http_done_fn done;
     void *gate_ctx;
     struct pool exchanges;
     struct list listeners;     /* struct http_listener */
@@ -61,6 +62,8 @@ struct http_exchange {
     bool dispatching; /* a gate or handler is on the stack */
     bool answered;
     bool counted; /* in flight */
+    bool let_in;  /* by the gate, which hears of the end */
+    bool waited;  /* the last step ended without an answer */
     bool body_complete;
     bool keep_alive;
     bool upgraded;       /* ws_accept took the connection */

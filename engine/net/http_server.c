@@ -174,9 +174,10 @@ struct http_server *http_server_new(struct loop *l, const struct router *router,
     return s;
 }
 
-void http_server_gate(struct http_server *s, http_gate_fn gate, void *ctx)
+void http_server_gate(struct http_server *s, http_gate_fn gate, http_done_fn done, void *ctx)
 {
     s->gate = gate;
+    s->done = done;
     s->gate_ctx = ctx;
 }
 

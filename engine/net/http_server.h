@@ -42,6 +42,9 @@ struct http_server; /* opaque: http_server.c */
 /* Called before each request's body is read, with req->route set; returns true to go on, false
  * after having answered. For admission (overload, auth). */
 typedef bool (*http_gate_fn)(struct http_request *req, void *ctx);
+/* Called once for each request that the gate let in, when it is over: answered, or its client went
+ * away before it was handled. `waited`: the answer came in a later turn than the request. */
+typedef void (*http_done_fn)(struct http_request *req, bool waited, void *ctx);
 
 struct http_server *http_server_new(struct loop *l, const struct router *router,
                                     const struct http_server_options *options);
@@ -50,7 +53,8 @@ struct http_server *http_server_new(struct loop *l, const struct router *router,
 enum status http_server_listen(struct http_server *s, const char *address, uint16_t port,
                                char *ret_why, size_t why_size) MUST_CHECK;
 uint16_t http_server_port(const struct http_server *s);
-void http_server_gate(struct http_server *s, http_gate_fn gate, void *ctx);
+/* `done` may be NULL. */
+void http_server_gate(struct http_server *s, http_gate_fn gate, http_done_fn done, void *ctx);
 struct metric_group *http_server_metrics(struct http_server *s); /* to add to a page */
 
 /* Stops listening, closes idle connections, answers what is in flight with Connection: close;

@@ -9,6 +9,11 @@ enum route_flag {
         1, /* the handler may call ws_accept; without an Upgrade the server answers 426 */
     ROUTE_ADMIN =
         2, /* needs `Authorization: Bearer <admin token>` (checked by the ops listener: 401) */
+    /* What happens to it under load. None of these: only the limit of requests in flight. */
+    ROUTE_NEW_WORK = 4, /* the first to be refused */
+    ROUTE_STARTED_WORK =
+        8,                 /* of somebody whose work was let in: refused when it would be in vain */
+    ROUTE_NEVER_SHED = 16, /* not even by the limit of requests in flight */
 };
 
 struct route {

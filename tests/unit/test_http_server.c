@@ -21,6 +21,7 @@ struct fixture {
     size_t parked_count;
     int gone_when_answered, released, drained, handled;
     bool refuse;
+    int over, over_waited; /* requests that the gate let in */
     struct wire w;
 };
 
@@ -175,6 +176,7 @@ static const struct route routes[] = {
     {HTTP_GET_, "/failure", failure, 0, 0},
     {HTTP_GET_, "/admin", hello, ROUTE_ADMIN, 0},
     {HTTP_GET_, "/ws", hello, ROUTE_WEBSOCKET, 0},
+    {HTTP_POST_, "/webhook", echo, ROUTE_NEVER_SHED, 0},
 };
 
 static bool gate(struct http_request *req, void *ctx)
@@ -185,6 +187,15 @@ static bool gate(struct http_request *req, void *ctx)
         return true;
     http_reply_problem(req, PROBLEM_RATE_LIMITED, NULL);
     return false;
+}
+
+static void over(struct http_request *req, bool waited, void *ctx)
+{
+    struct fixture *f = ctx;
+
+    cr_assert(req->route);
+    f->over++;
+    f->over_waited += waited;
 }
 
 static const struct http_server_options usual = {.connections = 64, .requests = 64};
@@ -816,7 +827,7 @@ Test(http_server, the_gate_is_asked_before_the_body_is_read)
     struct fixture f;
 
     begin(&f);
-    http_server_gate(f.server, gate, &f);
+    http_server_gate(f.server, gate, NULL, &f);
     f.refuse = true;
     wire_say(&f.w, GET("/hello"));
     assert_problem(&f.w, 429, "rate_limited");
@@ -824,6 +835,72 @@ Test(http_server, the_gate_is_asked_before_the_body_is_read)
     assert_problem(&f.w, 429, "rate_limited");
     wire_await_eof(&f.w);
     cr_assert_eq(f.handled, 0);
+    end(&f);
+}
+
+Test(http_server, a_refusal_leaves_the_connection_when_the_body_is_here)
+{
+    struct fixture f;
+
+    begin(&f);
+    http_server_gate(f.server, gate, NULL, &f);
+    f.refuse = true;
+    wire_say(&f.w,
+             "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nGET /" GET("/hello"));
+    assert_problem(&f.w, 429, "rate_limited");
+    assert_problem(&f.w, 429, "rate_limited");
+    f.refuse = false;
+    wire_say(&f.w, "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+                   "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\ndef");
+    assert_problem(&f.w, 404, "not_found");
+    assert_body(&f.w, 200, "def");
+    cr_assert_eq(f.handled, 1);
+    end(&f);
+}
+
+Test(http_server, the_gate_hears_of_the_end_of_what_it_let_in)
+{
+    struct fixture f;
+    struct wire w;
+
+    begin(&f);
+    http_server_gate(f.server, gate, over, &f);
+    cr_assert_eq(wire_ask(&f.w, GET("/hello")), 200);
+    cr_assert(f.over == 1 && f.over_waited == 0, "answered at once");
+    f.refuse = true;
+    cr_assert_eq(wire_ask(&f.w, GET("/hello")), 429);
+    cr_assert_eq(wire_ask(&f.w, GET("/nowhere")), 404);
+    cr_assert_eq(f.over, 1, "what was refused was never in");
+    f.refuse = false;
+    wire_say(&f.w, GET("/park"));
+    LOOP_UNTIL(&f.loop, f.parked_count == 1, 2000);
+    cr_assert_eq(f.over, 1);
+    answer_parked(&f);
+    cr_assert(f.over == 2 && f.over_waited == 1, "answered later");
+    another(&f, &w);
+    wire_say(&w, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n");
+    LOOP_UNTIL(&f.loop, f.values->http_requests_in_flight == 1, 2000);
+    wire_close(&w);
+    LOOP_UNTIL(&f.loop, f.over == 3, 2000);
+    cr_assert_eq(f.over_waited, 1, "never handled");
+    end(&f);
+}
+
+Test(http_server, what_is_never_shed_is_not)
+{
+    struct http_server_options options = {.connections = 8, .requests = 1};
+    struct fixture f;
+    struct wire w;
+
+    begin_with(&f, &options);
+    wire_say(&f.w, GET("/park"));
+    LOOP_UNTIL(&f.loop, f.parked_count == 1, 2000);
+    another(&f, &w);
+    cr_assert_eq(wire_ask(&w, GET("/hello")), 503);
+    wire_say(&w, "POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok");
+    assert_body(&w, 200, "ok");
+    answer_parked(&f);
+    wire_close(&w);
     end(&f);
 }
 
