@@ -9,10 +9,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define SILENT_US 1000000
+
 static const struct bus_setting common[] = {
     {"log.queue", "true"},
     {"log_level", "4"},
-    {"statistics.interval.ms", "1000"}, /* the only way to learn that a broker has come up */
+    {"statistics.interval.ms", "500"}, /* the only way to learn that a broker has come up */
     {"socket.keepalive.enable", "true"},
     {"socket.nagle.disable", "true"},
     {"socket.connection.setup.timeout.ms", "5000"},
@@ -95,13 +97,39 @@ static void take_log(rd_kafka_event_t *event)
         log_debug("kafka", "client", log_str("facility", facility), log_str("text", text));
 }
 
-/* The broker objects of the statistics tell their state in capitals, nothing else does. */
+/* The number behind `name` in this broker's object, which ends where the next one's state is. */
+static int64_t stat_of(const char *at, const char *end, const char *name)
+{
+    const char *found = memmem(at, (size_t)(end - at), name, strlen(name));
+
+    return found ? strtoll(found + strlen(name), NULL, 10) : 0;
+}
+
+/* The broker objects of the statistics tell their state in capitals, nothing else does; how many
+ * requests wait for an answer and since when nothing came (us) follows. Connected brokers that all
+ * owe an answer and are silent for a second are as good as away: a paused process keeps its
+ * connections. A feed always asks for more; a producer owes nothing while it sends nothing. */
 static void take_statistics(struct bus_client *c, rd_kafka_event_t *event)
 {
-    bool up = strstr(rd_kafka_event_stats(event), "\"state\":\"UP\"") != NULL;
+    static const char up_mark[] = "\"state\":\"UP\"", mark[] = "\"state\":\"";
+    const char *at = rd_kafka_event_stats(event);
+    bool connected = false, answers = false, silent = false;
 
-    if (up != c->up)
-        set_up(c, up, "no broker is connected");
+    while ((at = strstr(at, up_mark))) {
+        const char *end = strstr(at + 1, mark);
+        int64_t silent_us;
+
+        end = end ? end : at + strlen(at);
+        silent_us = stat_of(at, end, "\"rxidle\":");
+        connected = true;
+        answers |= silent_us < SILENT_US;
+        silent |= silent_us >= SILENT_US && stat_of(at, end, "\"waitresp_cnt\":") > 0;
+        at++;
+    }
+    if (connected && silent && !answers)
+        set_up(c, false, "the broker does not answer");
+    else if (connected != c->up)
+        set_up(c, connected, "no broker is connected");
 }
 
 bool bus_client_event(struct bus_client *c, rd_kafka_event_t *event)

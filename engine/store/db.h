@@ -66,6 +66,7 @@ struct db_ops {
     enum status (*lock)(struct db *db, struct db_request *request, int64_t key);
     void (*unlock)(struct db *db, int64_t key);
     bool (*ready)(struct db *db, const char **ret_why);
+    unsigned (*waited_ms)(struct db *db); /* may be NULL: nothing ever waits */
     void (*close)(struct db *db);
 };
 
@@ -77,7 +78,7 @@ struct db {
 };
 
 /* Submits; `params[i].at == NULL` is SQL NULL; they are copied before the call returns. OVERLOADED
- * when too many wait, UNAVAILABLE when no connection could be made for 5 s: then no callback.
+ * when too many wait, UNAVAILABLE while the store is away (db_pq.h): then no callback.
  * Statements go out in order but on several connections: order between two is only what the caller
  * waits for. */
 static inline MUST_CHECK enum status db_query(struct db *db, struct db_request *request,
@@ -103,6 +104,12 @@ static inline void db_unlock(struct db *db, int64_t key)
 static inline bool db_ready(struct db *db, const char **ret_why)
 {
     return db->ops->ready(db, ret_why);
+}
+
+/* How long the statement has waited that has waited longest for a connection; 0: none does. */
+static inline unsigned db_waited_ms(struct db *db)
+{
+    return db->ops->waited_ms ? db->ops->waited_ms(db) : 0;
 }
 
 static inline void db_close(struct db *db)

@@ -53,6 +53,11 @@ static bool pq_ready(struct db *db, const char **ret_why)
     return pq_pool_ready(pq_of(db)->pool, ret_why);
 }
 
+static unsigned pq_waited_ms(struct db *db)
+{
+    return pq_pool_waited_ms(pq_of(db)->pool);
+}
+
 static void pool_freed(void *ctx)
 {
     struct db_pq *d = ctx;
@@ -82,8 +87,12 @@ static void pq_close(struct db *db)
     pq_pool_close(d->pool);
 }
 
-static const struct db_ops ops = {
-    .query = pq_query, .lock = pq_lock, .unlock = pq_unlock, .ready = pq_ready, .close = pq_close};
+static const struct db_ops ops = {.query = pq_query,
+                                  .lock = pq_lock,
+                                  .unlock = pq_unlock,
+                                  .ready = pq_ready,
+                                  .waited_ms = pq_waited_ms,
+                                  .close = pq_close};
 
 struct db *db_pq_new(struct loop *l, const struct db_pq_options *options)
 {

@@ -14,6 +14,10 @@
     X(COUNTER, db_connects_total, "connections made")                                              \
     X(GAUGE, db_connections, "connections that are ready")                                         \
     X(GAUGE, db_waiting, "statements waiting for a connection")                                    \
+    X(GAUGE, db_breaker_open,                                                                      \
+      "above 0 while PostgreSQL is away and statements are refused at once")                       \
+    X(COUNTER, db_retries_total,                                                                   \
+      "reads repeated after a lost connection, at most a tenth of the statements")                 \
     X(HISTOGRAM, db_statement_us, "time from submit to answer")
 
 METRIC_STRUCT(db_pq_metrics, DB_PQ_METRICS);
@@ -26,9 +30,13 @@ struct db_pq_options {
     const char *application; /* application_name */
 };
 
-/* Starts connecting; never fails (see db_ready). Every connection runs with synchronous_commit =
- * on, a statement_timeout and idle limits. A statement whose deadline passes completes with TIMEOUT
- * and is canceled on the server. */
+/* Starts connecting; never fails (see db_ready). The breaker opens, and what is submitted is
+ * refused with UNAVAILABLE, when there has been no connection for a second, or when statements are
+ * on their way and nothing at all has been answered for 1.5 s (a statement of our own each quiet
+ * half second finds that out when nobody asks anything, and is the probe; with a single connection
+ * nobody can tell a slow statement from a frozen server). An answer, or a new connection, closes
+ * it. Every connection runs with synchronous_commit = on, a statement_timeout and idle limits. A
+ * statement whose deadline passes completes with TIMEOUT and is canceled on the server. */
 struct db *db_pq_new(struct loop *l, const struct db_pq_options *options);
 struct metric_group *db_pq_metrics(struct db *db);
 

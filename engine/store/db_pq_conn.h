@@ -15,7 +15,7 @@ struct pq_job {
     const struct db_statement *statement;
     struct list link;     /* in the pool's waiting list or the connection's in_flight */
     struct list deadline; /* in the pool's deadlines */
-    int64_t submitted_ns, deadline_ns;
+    int64_t submitted_ns, sent_ns, deadline_ns;
     bool sent;      /* it is in in_flight */
     bool preparing; /* the answer to its Parse is due before its own */
     bool canceled;  /* the server was asked to stop it */

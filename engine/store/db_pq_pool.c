@@ -8,12 +8,17 @@
  * until its answer comes or the connection goes */
 #include "engine/store/db_pq_pool.h"
 
+#include "engine/base/log.h"
 #include "engine/store/db_pq_result.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#define NO_CONNECTION_NS INT64_C(5000000000) /* so long without a connection: refuse at submit */
+#define NO_CONNECTION_NS INT64_C(1000000000) /* so long without a connection: refuse at submit */
+#define SILENT_NS        INT64_C(1500000000) /* so long without any answer: the same */
+#define BEAT_MS          500
+#define RETRY_SHARE      0.1  /* repeats after a loss that a statement pays for */
+#define RETRY_SAVED_MAX  32.0 /* that can be saved up: half of what is in flight at a loss */
 #define LATE_NS          INT64_C(2000000000) /* an oldest statement so late, though canceled: cut */
 
 struct pq_pool {
@@ -23,8 +28,10 @@ struct pq_pool {
     size_t waiting_len;
     struct deadlines deadlines;
     size_t jobs; /* all there are */
-    struct timer tick;
-    bool ticking, closing;
+    struct timer tick, beat;
+    bool ticking, closing, silent, beating, open;
+    double retries_saved;
+    int64_t answered_ns; /* when anything was answered last */
     struct turn_end dispatch;
     int alive; /* connections and the timer that still refer to this */
     size_t ready_len;
@@ -32,6 +39,8 @@ struct pq_pool {
     char why[220];
     struct pq_conn conns[];
 };
+
+static const struct db_statement beat_statement = {.name = "store_beat", .text = "SELECT 1"};
 
 /* ---- jobs ---- */
 
@@ -77,6 +86,8 @@ static struct pq_job *job_new(struct db_request *request, const struct db_statem
 
 static void job_free(struct pq_pool *p, struct pq_job *job)
 {
+    if (job->statement == &beat_statement)
+        p->beating = false;
     list_remove(&job->link);
     list_remove(&job->deadline);
     PQclear(job->result);
@@ -139,7 +150,8 @@ static void dispatch(struct turn_end *end)
         struct pq_job *job = list_entry(list_pop_front(&p->waiting), struct pq_job, link);
 
         set_waiting(p, p->waiting_len - 1);
-        p->options.metrics->db_statements_total++;
+        p->options.metrics->db_statements_total += job->statement != &beat_statement;
+        job->sent_ns = loop_mono_ns(p->loop);
         pq_conn_send(c, job);
     }
 }
@@ -158,6 +170,36 @@ static void send_again(struct pq_pool *p, struct pq_job *job)
 static bool may_send_again(const struct pq_pool *p, const struct pq_job *job)
 {
     return job->request && !job->retried && !p->closing;
+}
+
+/* After a loss, when it may have run: only what reads, and within the budget, so that repeats
+ * cannot multiply the load on what is failing. */
+static bool may_repeat(struct pq_pool *p, const struct pq_job *job)
+{
+    if (!job->statement->read_only || !may_send_again(p, job) || p->retries_saved < 1)
+        return false;
+    p->retries_saved -= 1;
+    p->options.metrics->db_retries_total++;
+    return true;
+}
+
+/* ---- silence ---- */
+
+static void gauge_breaker(struct pq_pool *p, int64_t now_ns)
+{
+    bool away = p->ready_len == 0 && now_ns - p->unready_since_ns > NO_CONNECTION_NS;
+    bool open = p->silent || away;
+
+    p->options.metrics->db_breaker_open +=
+        open - p->open; /* the pool of locks has a breaker, too */
+    p->open = open;
+}
+
+static void heard(struct pq_pool *p)
+{
+    p->answered_ns = loop_mono_ns(p->loop);
+    p->silent = false;
+    gauge_breaker(p, p->answered_ns);
 }
 
 /* ---- answers and losses ---- */
@@ -180,6 +222,7 @@ static void conn_answered(struct pq_conn *c, struct pq_job *job)
     enum status status = STATUS_INTERNAL;
     enum pq_verdict verdict = pq_result_judge(job->result, &status, &result, &error);
 
+    heard(p);
     if (!p->closing)
         loop_defer(p->loop, &p->dispatch);
     cancel_if_abandoned(c);
@@ -228,7 +271,7 @@ static void conn_lost(struct pq_conn *c, const char *why)
         struct pq_job *job = list_entry(link = lost.prev, struct pq_job, link);
 
         list_remove(link);
-        if (job->statement->read_only && may_send_again(p, job))
+        if (may_repeat(p, job))
             send_again(p, job);
         else
             complete(p, job, p->closing ? STATUS_CANCELED : STATUS_UNAVAILABLE, NULL);
@@ -240,6 +283,7 @@ static void conn_ready(struct pq_conn *c)
     struct pq_pool *p = c->ctx;
 
     count_ready(p);
+    heard(p);
     p->options.metrics->db_connects_total++;
     loop_defer(p->loop, &p->dispatch);
 }
@@ -276,6 +320,35 @@ static void look_after(struct pq_conn *c, int64_t now_ns)
         cancel_if_abandoned(c);
 }
 
+/* Nothing has come back from any connection although something is on its way long enough. */
+static bool is_silent(const struct pq_pool *p, int64_t now_ns)
+{
+    if (p->options.connections < 2 || now_ns - p->answered_ns < SILENT_NS)
+        return false;
+    for (size_t i = 0; i < p->options.connections; i++) {
+        const struct pq_conn *c = &p->conns[i];
+
+        if (c->state == PQ_READY && !list_empty(&c->in_flight) &&
+            now_ns - list_entry(c->in_flight.next, struct pq_job, link)->sent_ns > SILENT_NS)
+            return true;
+    }
+    return false;
+}
+
+/* What has not been sent need not wait for its deadline. */
+static void fall_silent(struct pq_pool *p)
+{
+    struct list waiting, *link;
+
+    log_warn("postgresql", "no answer, statements are refused");
+    p->silent = true;
+    list_init(&waiting);
+    list_splice(&waiting, &p->waiting);
+    set_waiting(p, 0);
+    while ((link = list_pop_front(&waiting)))
+        complete(p, list_entry(link, struct pq_job, link), STATUS_UNAVAILABLE, NULL);
+}
+
 static void tick_over(struct timer *timer)
 {
     struct pq_pool *p = container_of(timer, struct pq_pool, tick);
@@ -286,6 +359,9 @@ static void tick_over(struct timer *timer)
     deadlines_expire(&p->deadlines, now_ns, deadline_of, &expired);
     while ((link = list_pop_front(&expired)))
         expire(p, list_entry(link, struct pq_job, deadline));
+    if (!p->silent && is_silent(p, now_ns))
+        fall_silent(p);
+    gauge_breaker(p, now_ns);
     for (size_t i = 0; i < p->options.connections; i++)
         look_after(&p->conns[i], now_ns);
     if (p->jobs == 0 && !p->closing) {
@@ -298,9 +374,41 @@ static void tick_over(struct timer *timer)
 
 static enum status may_submit(const struct pq_pool *p, int64_t now_ns)
 {
-    if (p->closing || (p->ready_len == 0 && now_ns - p->unready_since_ns > NO_CONNECTION_NS))
+    if (p->closing || p->silent ||
+        (p->ready_len == 0 && now_ns - p->unready_since_ns > NO_CONNECTION_NS))
         return STATUS_UNAVAILABLE;
     return p->waiting_len >= p->options.waiting_max ? STATUS_OVERLOADED : STATUS_OK;
+}
+
+static void enqueue(struct pq_pool *p, struct pq_job *job, int64_t now_ns, unsigned deadline_ms)
+{
+    job->submitted_ns = now_ns;
+    job->deadline_ns = now_ns + (int64_t)deadline_ms * 1000000;
+    p->jobs++;
+    list_push_back(&p->waiting, &job->link);
+    set_waiting(p, p->waiting_len + 1);
+    loop_defer(p->loop, &p->dispatch);
+    if (!p->ticking) {
+        p->ticking = true;
+        timer_start(&p->tick, DEADLINE_TICK_MS, DEADLINE_TICK_MS);
+    }
+}
+
+/* Nobody waits for it, so it is in no deadlines, and is not canceled for that. */
+static void beat_over(struct timer *timer)
+{
+    struct pq_pool *p = container_of(timer, struct pq_pool, beat);
+    int64_t now_ns = loop_mono_ns(p->loop);
+    struct pq_job *job;
+
+    gauge_breaker(p, now_ns);
+    if (p->closing || p->beating || p->ready_len == 0 ||
+        now_ns - p->answered_ns < BEAT_MS * INT64_C(1000000))
+        return;
+    p->beating = true;
+    job = job_new(NULL, &beat_statement, NULL);
+    job->canceled = true;
+    enqueue(p, job, now_ns, BEAT_MS);
 }
 
 enum status pq_pool_query(struct pq_pool *p, struct db_request *request,
@@ -314,28 +422,34 @@ enum status pq_pool_query(struct pq_pool *p, struct db_request *request,
     if (status)
         return status;
     job = job_new(request, statement, params);
-    job->submitted_ns = now_ns;
-    job->deadline_ns = now_ns + (int64_t)deadline_ms * 1000000;
     request->error = (struct db_error){0};
     request->statement = statement;
     request->impl = job;
-    p->jobs++;
+    enqueue(p, job, now_ns, deadline_ms);
     deadlines_add(&p->deadlines, &job->deadline, job->deadline_ns);
-    list_push_back(&p->waiting, &job->link);
-    set_waiting(p, p->waiting_len + 1);
-    loop_defer(p->loop, &p->dispatch);
-    if (!p->ticking) {
-        p->ticking = true;
-        timer_start(&p->tick, DEADLINE_TICK_MS, DEADLINE_TICK_MS);
-    }
+    p->retries_saved += RETRY_SHARE;
+    if (p->retries_saved > RETRY_SAVED_MAX)
+        p->retries_saved = RETRY_SAVED_MAX;
     return STATUS_OK;
 }
 
 bool pq_pool_ready(const struct pq_pool *p, const char **ret_why)
 {
     if (ret_why)
-        *ret_why = p->ready_len > 0 ? "" : p->why;
-    return p->ready_len > 0;
+        *ret_why = p->silent          ? "postgresql: the server does not answer"
+                   : p->ready_len > 0 ? ""
+                                      : p->why;
+    return p->ready_len > 0 && !p->silent;
+}
+
+unsigned pq_pool_waited_ms(const struct pq_pool *p)
+{
+    const struct pq_job *oldest;
+
+    if (list_empty(&p->waiting))
+        return 0;
+    oldest = list_entry(p->waiting.next, struct pq_job, link);
+    return (unsigned)((loop_mono_ns(p->loop) - oldest->submitted_ns) / 1000000);
 }
 
 /* ---- the end ---- */
@@ -371,6 +485,11 @@ static void tick_closed(struct timer *timer)
     free_if_done(p);
 }
 
+static void beat_closed(struct timer *timer)
+{
+    free_if_done(container_of(timer, struct pq_pool, beat));
+}
+
 void pq_pool_close(struct pq_pool *p)
 {
     assert(!p->closing);
@@ -379,6 +498,7 @@ void pq_pool_close(struct pq_pool *p)
         pq_conn_close(&p->conns[i]);
     count_ready(p);
     timer_close(&p->tick, tick_closed);
+    timer_close(&p->beat, beat_closed);
     turn_end_cancel(&p->dispatch);
 }
 
@@ -392,12 +512,16 @@ struct pq_pool *pq_pool_new(struct loop *l, const struct pq_pool_options *option
     p->loop = l;
     p->options = *options;
     p->unready_since_ns = now_ns;
-    p->alive = (int)options->connections + 1;
+    p->alive = (int)options->connections + 2; /* and the timers */
+    p->retries_saved = RETRY_SAVED_MAX / 4;
+    p->answered_ns = now_ns;
     snprintf(p->why, sizeof(p->why), "postgresql: connecting");
     list_init(&p->waiting);
     deadlines_init(&p->deadlines, now_ns);
     turn_end_init(&p->dispatch, dispatch);
     timer_init(l, &p->tick, tick_over);
+    timer_init(l, &p->beat, beat_over);
+    timer_start(&p->beat, BEAT_MS, BEAT_MS);
     for (size_t i = 0; i < options->connections; i++) {
         p->conns[i] = (struct pq_conn){.ctx = p,
                                        .events = &conn_events,

@@ -25,6 +25,8 @@ enum status pq_pool_query(struct pq_pool *p, struct db_request *request,
                           const struct db_statement *statement, const struct slice *params,
                           unsigned deadline_ms) MUST_CHECK;
 bool pq_pool_ready(const struct pq_pool *p, const char **ret_why);
+/* As db_waited_ms. */
+unsigned pq_pool_waited_ms(const struct pq_pool *p);
 /* Completes everything with CANCELED in the next turn, then frees itself and calls on_freed. */
 void pq_pool_close(struct pq_pool *p);
 

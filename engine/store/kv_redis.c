@@ -6,6 +6,9 @@
  *          -> deadline first: TIMEOUT now, the slot stays empty and swallows the late reply
  *          -> connection lost: UNAVAILABLE; nothing is ever sent again, except a script that Redis
  * said it does not know
+ *          -> the oldest unanswered for a second: the breaker is open, submits are refused until
+ * something is answered; the PING of each quiet half second, or the greeting of a new connection,
+ * is the probe
  *
  * and of the connection: down -> opening -> greeting (INFO) -> ready -> down, after each loss a
  * random pause of at least 50 ms and at most twice what it could be the time before, 2 s in the
@@ -27,12 +30,14 @@
 #define RETRY_MS_MIN  50
 #define RETRY_MS_MAX  2000
 #define LATE_NS       INT64_C(2000000000) /* an oldest command so late: the connection is cut */
+#define BEAT_MS       500
+#define SILENT_NS     INT64_C(1000000000) /* an oldest command so old: refuse new ones */
 #define SPARE_MAX     256                 /* buffers kept for the next scripts */
 #define SPARE_BYTES   4096
 
 enum phase { DOWN, OPENING, GREETING, READY };
 
-enum slot_kind { SLOT_REQUEST, SLOT_GREETING, SLOT_LOAD };
+enum slot_kind { SLOT_REQUEST, SLOT_GREETING, SLOT_LOAD, SLOT_BEAT };
 
 /* A command that was sent and not answered. */
 struct slot {
@@ -55,11 +60,11 @@ struct kv_redis {
     unsigned connect_ms, retry_ms;
     struct rng rng;
     enum phase phase;
-    bool closing;
+    bool closing, silent;
     char why[160]; /* it is not ready */
     struct redis_conn *conn;
-    int alive;               /* connections and timers that still refer to this */
-    struct timer step, tick; /* the next attempt or the end of this one; deadlines */
+    int alive;                     /* connections and timers that still refer to this */
+    struct timer step, tick, beat; /* the next attempt or the end of this one; deadlines; PING */
     bool ticking;
     int64_t now_ns; /* read once for all commands of a turn and all replies of a read */
     struct slot *ring;
@@ -177,11 +182,23 @@ static void plan_retry(struct kv_redis *r)
     timer_start(&r->step, RETRY_MS_MIN + rng_below(&r->rng, r->retry_ms - RETRY_MS_MIN + 1), 0);
 }
 
+static void set_silent(struct kv_redis *r, bool silent)
+{
+    if (silent == r->silent)
+        return;
+    r->silent = silent;
+    r->metrics.redis_breaker_open = silent;
+    if (silent)
+        log_warn("redis", "no answer, commands are refused", log_str("address", r->address));
+    snprintf(r->why, sizeof(r->why), "%s", silent ? "redis: the server does not answer" : "");
+}
+
 /* The connection is closed or closing itself already. */
 static void lost(struct kv_redis *r, const char *why)
 {
     if (r->phase == READY)
         log_warn("redis", "connection lost", log_str("address", r->address), log_str("why", why));
+    set_silent(r, false);
     snprintf(r->why, sizeof(r->why), "redis: %s", why);
     r->phase = DOWN;
     r->conn = NULL;
@@ -338,11 +355,12 @@ static void on_reply(void *ctx, const struct kv_reply *reply)
         cut(r, "a reply to nothing");
         return;
     }
+    set_silent(r, false);
     if (slot.kind == SLOT_GREETING)
         greeted(r, reply);
     else if (slot.kind == SLOT_REQUEST)
         request_answered(r, &slot, reply);
-    else if (reply->kind == KV_ERROR)
+    else if (slot.kind == SLOT_LOAD && reply->kind == KV_ERROR)
         log_error("redis", "script refused", log_slice("why", reply->str));
     if (why && conn && r->conn == conn)
         cut(r, why);
@@ -416,6 +434,20 @@ static void step_over(struct timer *timer)
     timer_start(&r->step, r->connect_ms, 0);
 }
 
+static void beat_over(struct timer *timer)
+{
+    static const struct slice ping[] = {SLICE_LITERAL("PING")};
+    struct kv_redis *r = container_of(timer, struct kv_redis, beat);
+
+    if (r->phase != READY || r->closing || r->head != r->tail)
+        return;
+    on_turn(r);
+    if (resp_command(redis_conn_out(r->conn), ping, array_len(ping)))
+        return;
+    ring_push(r, SLOT_BEAT, NULL, r->now_ns + LATE_NS);
+    redis_conn_flush(r->conn);
+}
+
 static int64_t deadline_of(const struct list *link)
 {
     return list_entry(link, struct kv_request, link)->deadline_ns;
@@ -436,6 +468,9 @@ static void tick_over(struct timer *timer)
         r->metrics.redis_timeouts_total++;
         complete(r, request, STATUS_TIMEOUT, NULL);
     }
+    if (r->phase == READY && r->head != r->tail &&
+        slot_at(r, r->head)->sent_ns + SILENT_NS < r->now_ns)
+        set_silent(r, true);
     if (r->conn && r->head != r->tail && slot_at(r, r->head)->deadline_ns + LATE_NS < r->now_ns)
         cut(r, "the server does not answer");
     if (r->head == r->tail && !r->closing) {
@@ -448,7 +483,7 @@ static void tick_over(struct timer *timer)
 
 static enum status may_submit(struct kv_redis *r)
 {
-    if (r->phase != READY || r->closing)
+    if (r->phase != READY || r->closing || r->silent)
         return STATUS_UNAVAILABLE;
     if (r->tail - r->head >= r->in_flight_max)
         return STATUS_OVERLOADED;
@@ -517,7 +552,7 @@ static bool redis_ready(struct kv *kv, const char **ret_why)
 
     if (ret_why)
         *ret_why = r->why;
-    return r->phase == READY;
+    return r->phase == READY && !r->silent;
 }
 
 /* Closing handles is what surely happens in the next turn, so here the requests are completed. */
@@ -534,6 +569,11 @@ static void tick_closed(struct timer *timer)
     free_if_done(container_of(timer, struct kv_redis, tick));
 }
 
+static void beat_closed(struct timer *timer)
+{
+    free_if_done(container_of(timer, struct kv_redis, beat));
+}
+
 static void redis_close(struct kv *kv)
 {
     struct kv_redis *r = redis_of(kv);
@@ -546,6 +586,7 @@ static void redis_close(struct kv *kv)
     r->phase = DOWN;
     timer_close(&r->step, step_closed);
     timer_close(&r->tick, tick_closed);
+    timer_close(&r->beat, beat_closed);
 }
 
 static const struct kv_ops ops = {
@@ -573,8 +614,10 @@ struct kv *kv_redis_new(struct loop *l, const struct kv_redis_options *options)
     r->group = (struct metric_group){metric_descs, array_len(metric_descs), &r->metrics, NULL, {0}};
     timer_init(l, &r->step, step_over);
     timer_init(l, &r->tick, tick_over);
-    r->alive = 2; /* the timers */
+    timer_init(l, &r->beat, beat_over);
+    r->alive = 3; /* the timers */
     timer_start(&r->step, 0, 0);
+    timer_start(&r->beat, BEAT_MS, BEAT_MS);
     return &r->kv;
 }
 

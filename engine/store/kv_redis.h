@@ -15,6 +15,7 @@
     X(COUNTER, redis_scripts_loaded_total, "scripts loaded because Redis did not know them")       \
     X(GAUGE, redis_in_flight, "commands sent and not answered")                                    \
     X(GAUGE, redis_connected, "1 while connected")                                                 \
+    X(GAUGE, redis_breaker_open, "1 while it answers nothing and commands are refused at once")    \
     X(HISTOGRAM, redis_command_us, "time to the answer")
 
 METRIC_STRUCT(kv_redis_metrics, KV_REDIS_METRICS);
@@ -27,8 +28,11 @@ struct kv_redis_options {
 };
 
 /* Starts connecting; never fails (see kv_ready). After a connect it reads run_id with INFO server
- * before anything else is sent. A command whose deadline passes is completed with TIMEOUT; its late
- * answer is dropped; a connection whose oldest command is 2 s late is cut and made again. */
+ * before anything else is sent. A PING each half second tells whether Redis answers when nobody
+ * asks it anything; when the oldest command is a second old the breaker opens: what is submitted is
+ * refused with UNAVAILABLE, until an answer comes. Nothing is ever repeated for a failure's sake. A
+ * command whose deadline passes is completed with TIMEOUT; its late answer is dropped; a connection
+ * whose oldest command is 2 s late is cut and made again. */
 struct kv *kv_redis_new(struct loop *l, const struct kv_redis_options *options);
 struct metric_group *kv_redis_metrics(struct kv *kv);
 

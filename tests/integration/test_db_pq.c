@@ -265,6 +265,96 @@ Test(db_pq, a_server_that_hangs_is_given_up)
     teardown();
 }
 
+Test(db_pq, a_frozen_server_is_noticed_though_nobody_asks_it_anything)
+{
+    struct db_pq_metrics *metrics;
+    struct call c;
+    const char *why;
+    int64_t start_ns;
+
+    setup_with(3, 2);
+    metrics = db_pq_metrics(db)->base;
+    server_pause(postgres);
+    start_ns = clock_mono_ns(&clock_system);
+    LOOP_UNTIL(&loop, !db_ready(db, &why), 4000);
+    cr_assert_lt((clock_mono_ns(&clock_system) - start_ns) / 1000000, 3000);
+    cr_assert_str_eq(why, "postgresql: the server does not answer");
+    cr_assert_eq(metrics->db_breaker_open, 1);
+    cr_assert_eq(query(&c, &count, NULL, NULL, 1000), STATUS_UNAVAILABLE, "at once");
+    server_resume(postgres);
+    LOOP_UNTIL(&loop, db_ready(db, NULL), 10000);
+    cr_assert_eq(metrics->db_breaker_open, 0);
+    run(&c, &count, NULL, NULL);
+    cr_assert_eq(c.status, STATUS_OK);
+    teardown();
+}
+
+Test(db_pq, what_waits_when_the_server_freezes_is_refused_before_its_deadline)
+{
+    struct db_pq_metrics *metrics;
+    struct call sent[4], waiting;
+
+    setup_with(2, 2);
+    metrics = db_pq_metrics(db)->base;
+    LOOP_UNTIL(&loop, metrics->db_connections == 2, 10000);
+    server_pause(postgres);
+    for (size_t i = 0; i < array_len(sent); i++)
+        send_ok(&sent[i], &count, NULL, NULL);
+    send_ok(&waiting, &insert, "1", "x");
+    LOOP_UNTIL(&loop, waiting.calls == 1, 4000);
+    cr_assert_eq(waiting.status, STATUS_UNAVAILABLE);
+    cr_assert_eq(sent[0].calls, 0, "what was sent may be answered yet");
+    server_resume(postgres);
+    for (size_t i = 0; i < array_len(sent); i++) {
+        LOOP_UNTIL(&loop, sent[i].calls == 1, 10000);
+        cr_assert_eq(sent[i].status, STATUS_OK);
+    }
+    cr_assert_str_eq(server_sql(postgres, "SELECT count(*) FROM t"), "0", "it was never sent");
+    teardown();
+}
+
+Test(db_pq, a_slow_statement_is_not_a_frozen_server)
+{
+    struct call slow, other;
+
+    setup_with(2, 1);
+    send_ok(&slow, &sleep_for, "3", NULL);
+    while (slow.calls == 0) {
+        loop_turn(&loop, true);
+        cr_assert(db_ready(db, NULL));
+    }
+    cr_assert_eq(slow.status, STATUS_OK);
+    run(&other, &count, NULL, NULL);
+    cr_assert_eq(other.status, STATUS_OK);
+    teardown();
+}
+
+/* 80 reads are in flight; the budget was a quarter of its most, and they paid for eight. */
+Test(db_pq, repeats_after_a_loss_stay_within_their_budget)
+{
+    struct db_pq_metrics *metrics;
+    struct call calls[80];
+    size_t repeated = 0;
+
+    setup_with(2, 40);
+    metrics = db_pq_metrics(db)->base;
+    LOOP_UNTIL(&loop, metrics->db_connections == 2, 10000);
+    server_pause(postgres);
+    for (size_t i = 0; i < array_len(calls); i++)
+        send_ok(&calls[i], &count, NULL, NULL);
+    loop_turn(&loop, false);
+    server_kill9(postgres);
+    LOOP_UNTIL(&loop, metrics->db_connections == 0, 5000);
+    for (size_t i = 0; i < array_len(calls); i++)
+        repeated += calls[i].calls == 0;
+    cr_assert(repeated == 15 || repeated == 16, "%zu (eighty tenths are nearly eight)", repeated);
+    cr_assert_eq(metrics->db_retries_total, repeated);
+    server_restart(postgres);
+    for (size_t i = 0; i < array_len(calls); i++)
+        LOOP_UNTIL(&loop, calls[i].calls == 1, 10000);
+    teardown();
+}
+
 /* ---- locks ---- */
 
 static int lost_locks;
@@ -373,7 +463,7 @@ Test(db_pq, without_a_server_statements_wait_then_are_refused)
     while (query(&c, &count, NULL, NULL, 100) == STATUS_OK)
         LOOP_UNTIL(&loop, c.calls == 1, 3000);
     cr_assert_eq(query(&c, &count, NULL, NULL, 100), STATUS_UNAVAILABLE,
-                 "after 5 s without a connection");
+                 "after a second without a connection");
     db_close(db);
     loop_free(&loop);
 }

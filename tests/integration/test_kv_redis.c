@@ -295,6 +295,31 @@ Test(kv_redis, a_server_that_hangs_is_given_up)
     teardown();
 }
 
+Test(kv_redis, a_frozen_server_is_noticed_though_nobody_asks_it_anything)
+{
+    struct kv_redis_metrics *metrics;
+    struct call c;
+    const char *why;
+    int64_t start_ns;
+
+    setup();
+    metrics = kv_redis_metrics(kv)->base;
+    server_pause(redis);
+    start_ns = clock_mono_ns(&clock_system);
+    LOOP_UNTIL(&loop, !kv_ready(kv, &why), 4000);
+    cr_assert_lt((clock_mono_ns(&clock_system) - start_ns) / 1000000, 2500);
+    cr_assert_str_eq(why, "redis: the server does not answer");
+    cr_assert_eq(metrics->redis_breaker_open, 1);
+    cr_assert_eq(send_words(&c, "INCR n", 1000), STATUS_UNAVAILABLE, "at once");
+    server_resume(redis);
+    LOOP_UNTIL(&loop, kv_ready(kv, &why), 5000);
+    cr_assert_str_eq(why, "");
+    cr_assert_eq(metrics->redis_breaker_open, 0);
+    run(&c, "INCR n");
+    cr_assert_eq(c.integer, 1, "what was refused did not run");
+    teardown();
+}
+
 Test(kv_redis, close_cancels_in_the_next_turn)
 {
     struct call a, b;
