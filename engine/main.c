@@ -1,6 +1,7 @@
 /* The booking server: events, holds, bookings, the relay of the news. */
 #include "engine/base/log.h"
 #include "engine/base/mem.h"
+#include "engine/booking/admission.h"
 #include "engine/booking/drift.h"
 #include "engine/booking/event_admin_api.h"
 #include "engine/booking/event_api.h"
@@ -20,7 +21,7 @@ enum { RELAY_PATIENCE_MS = 2000 };
 struct engine_settings {
     struct daemon_settings daemon;
     const char *redis, *database, *kafka, *jwks_url;
-    int64_t database_connections, events, passes, drift_seconds;
+    int64_t database_connections, events, passes, drift_seconds, queue_ms;
     struct till_settings till;
 };
 
@@ -49,6 +50,9 @@ static const struct config_option options[] = {
     OPTION_INT("passes", passes, "65536", 16, 10000000, "checked passes remembered at most"),
     OPTION_INT("drift-seconds", drift_seconds, "10", 0, 3600,
                "from one comparison of Redis with PostgreSQL to the next, s; 0: none is made"),
+    OPTION_INT("queue-ms", queue_ms, "250", 1, 10000,
+               "how long the shortest answer to a hold or a commit may take before holds are "
+               "refused, ms"),
     TILL_OPTIONS(struct engine_settings, till),
 };
 
@@ -62,6 +66,9 @@ struct program {
     struct sweeper *sweeper;
     struct drift *drift; /* NULL: none */
     struct till till;
+    struct admission admission;
+    struct hist commits_seen, commits_lately[2]; /* by half seconds, for the pressure */
+    unsigned half_second;
     struct metric_group metrics;
     struct daemon_check checks[4];
     struct timer patience;
@@ -95,6 +102,58 @@ static void add_checks(struct program *p)
         (struct daemon_check){.name = "pass keys", .ready = keys_ready, .ctx = p->engine.passes};
     for (size_t i = 0; i < 3; i++)
         daemon_check_add(&p->daemon, &p->checks[i]);
+}
+
+/* ---- load ---- */
+
+static void feel(void *ctx, struct pressure_signs *ret_signs)
+{
+    struct program *p = ctx;
+    const struct commit_metrics *commits = p->admission.commits;
+    struct hist *now = &p->commits_lately[p->half_second++ % 2];
+    const struct hist *before = &p->commits_lately[p->half_second % 2];
+    struct hist second;
+
+    hist_since(&commits->commit_us, &p->commits_seen, now);
+    hist_init(&second);
+    hist_merge(&second, now);
+    hist_merge(&second, before);
+    *ret_signs = (struct pressure_signs){
+        .commit_p99_ms = (int64_t)hist_quantile(&second, 0.99) / 1000,
+        .pool_wait_ms = db_waited_ms(p->engine.db),
+        .fill = admission_fill(&p->admission),
+        .away = !kv_ready(p->engine.kv, NULL) || !db_ready(p->engine.db, NULL),
+    };
+    hist_free(&second);
+}
+
+static void watch_load(struct program *p)
+{
+    struct metric_page *page = &p->daemon.metrics;
+
+    p->admission = (struct admission){.loop = p->engine.loop,
+                                      .kv = p->engine.kv,
+                                      .db = p->engine.db,
+                                      .commits = commit_metrics(p->till.commit)->base,
+                                      .queue_ms = p->settings.queue_ms};
+    for (size_t i = 0; i < PURCHASE_PROVIDERS_MAX; i++)
+        p->admission.providers[i] = p->till.clients[i];
+    admission_open(&p->admission, (size_t)p->settings.daemon.requests);
+    http_server_gate(p->daemon.server, admission_gate, admission_done, &p->admission);
+    hist_init(&p->commits_seen);
+    for (size_t i = 0; i < array_len(p->commits_lately); i++)
+        hist_init(&p->commits_lately[i]);
+    p->engine.pressure = pressure_new(p->engine.loop, p->engine.kv, feel, p);
+    metric_page_add(page, &p->admission.group);
+    metric_page_add(page, pressure_metrics(p->engine.pressure));
+}
+
+static void forget_load(struct program *p)
+{
+    pressure_free(p->engine.pressure);
+    hist_free(&p->commits_seen);
+    for (size_t i = 0; i < array_len(p->commits_lately); i++)
+        hist_free(&p->commits_lately[i]);
 }
 
 /* ---- life ---- */
@@ -179,6 +238,7 @@ static void open_engine(struct program *p)
     till_metrics(&p->till, &p->daemon.metrics);
     till_routes(&p->till, &p->daemon.router);
     till_admin_routes(&p->till, &p->daemon.ops_router);
+    watch_load(p);
     p->sweeper = sweeper_new(e);
     open_drift(p);
     add_checks(p);
@@ -217,6 +277,8 @@ static void close_engine(struct program *p)
     drift_stop(p->drift); /* asks the relay */
     if (e->relay)
         stop_relay(p);
+    pressure_stop(e->pressure);
+    admission_close(&p->admission);
     sweeper_stop(p->sweeper);
     till_stop(&p->till);
     passes_stop(e->passes);
@@ -229,6 +291,7 @@ static void close_engine(struct program *p)
     if (p->bus)
         bus_close(p->bus);
     daemon_free(&p->daemon);
+    forget_load(p);
     till_free(&p->till);
     sweeper_free(p->sweeper);
     drift_free(p->drift);

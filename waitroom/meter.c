@@ -260,6 +260,10 @@ void meter_wake(struct queue *q)
 
 static void visit(struct queue *q, int64_t now_ns)
 {
+    struct waitroom *w = q->room;
+
+    if (q->state == QUEUE_READY && q->line.pressure > w->metrics.line_pressure)
+        w->metrics.line_pressure = q->line.pressure;
     if (q->subscriber_count > 0)
         q->used_ns = now_ns;
     if (now_ns - q->used_ns < UNUSED_MS * MS)
@@ -270,6 +274,7 @@ static void tick_cb(struct timer *timer)
 {
     struct meter *m = container_of(timer, struct meter, timer);
 
+    m->room->metrics.line_pressure = 0;
     queues_walk(m->room->queues, visit, loop_mono_ns(m->room->loop));
 }
 

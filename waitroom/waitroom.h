@@ -31,7 +31,8 @@
     X(COUNTER, stream_frames_total, "frames sent to stream subscribers")                           \
     X(COUNTER, stream_skips_total,                                                                 \
       "frames not sent because the subscriber was still busy with the last")                       \
-    X(GAUGE, stream_subscribers, "open streams")
+    X(GAUGE, stream_subscribers, "open streams")                                                   \
+    X(GAUGE, line_pressure, "what the engines said at the last pass of the hardest pressed line")
 
 METRIC_STRUCT(waitroom_metrics, WAITROOM_METRICS);
 

@@ -8,6 +8,7 @@
 #include "engine/base/rng.h"
 #include "engine/booking/event.h"
 #include "engine/booking/pass.h"
+#include "engine/booking/pressure.h"
 #include "engine/booking/relay.h"
 #include "engine/booking/seat_store.h"
 #include "engine/booking/view.h"
@@ -36,6 +37,7 @@ struct engine {
     struct views *views;
     struct passes *passes;
     struct relay *relay;       /* NULL: none here */
+    struct pressure *pressure; /* NULL: nobody is told */
     struct rng rng;            /* for choices, never for secrets */
     struct pool hold_requests; /* hold_api.c */
     struct seats_metrics metrics;

@@ -79,6 +79,8 @@ static void check_pass(struct entry *e)
 static void event_known(struct entry *e, struct event *event)
 {
     e->event = event_ref(event);
+    if (e->need == ENTRY_SHOPPER && event->has_queue && e->engine->pressure)
+        pressure_touch(e->engine->pressure, e->event_id);
     if (e->need == ENTRY_SHOPPER && event->has_queue)
         check_pass(e);
     else

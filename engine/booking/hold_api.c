@@ -272,7 +272,7 @@ static void post_hold(struct http_request *req, void *ctx)
 /* ---- */
 
 static const struct route routes[] = {
-    {HTTP_POST_, "/v1/events/{eventId}/holds", post_hold, 0, 0},
+    {HTTP_POST_, "/v1/events/{eventId}/holds", post_hold, ROUTE_NEW_WORK, 0},
 };
 
 void hold_api_init(struct engine *e, size_t requests)

@@ -7,12 +7,13 @@
 #define WEBHOOK_BODY_MAX (64 * 1024)
 
 static const struct route routes[] = {
-    {HTTP_POST_, "/v1/bookings/{eventId}", booking_post, 0, 0},
+    {HTTP_POST_, "/v1/bookings/{eventId}", booking_post, ROUTE_STARTED_WORK, 0},
     {HTTP_GET_, "/v1/bookings/{bookingId}", booking_get, 0, 0},
-    {HTTP_POST_, "/v1/bookings/{bookingId}/cancel", booking_cancel, 0, 0},
-    {HTTP_POST_, "/v1/bookings/{bookingId}/refunds", booking_refund, 0, 0},
+    {HTTP_POST_, "/v1/bookings/{bookingId}/cancel", booking_cancel, ROUTE_STARTED_WORK, 0},
+    {HTTP_POST_, "/v1/bookings/{bookingId}/refunds", booking_refund, ROUTE_STARTED_WORK, 0},
     {HTTP_GET_, "/v1/bookings/{bookingId}/tickets/{id}", ticket_get, 0, 0},
-    {HTTP_POST_, "/v1/payments/webhooks/{provider}", webhook_post, 0, WEBHOOK_BODY_MAX},
+    {HTTP_POST_, "/v1/payments/webhooks/{provider}", webhook_post, ROUTE_NEVER_SHED,
+     WEBHOOK_BODY_MAX},
 };
 
 static const struct route admin_routes[] = {

@@ -2,6 +2,7 @@
 #include "engine/base/encode.h"
 #include "engine/base/mem.h"
 #include "engine/base/rng.h"
+#include "engine/booking/pressure.h"
 #include "engine/store/kv_redis.h"
 #include "tests/lib/leaks.h"
 #include "tests/lib/servers.h"
@@ -459,6 +460,22 @@ Test(line_store, no_shows_miss_their_turn_and_others_come, .init = open_stores,
     cr_assert_eq(claim(4), CLAIM_NEW);
 }
 
+/* ---- pressure ---- */
+
+/* The words of a command are separated by spaces, so is the value. */
+static void say_pressure(const char *engine, int value, const char *upto)
+{
+    char command[200];
+
+    snprintf(command, sizeof(command),
+             "EVAL redis.call('HSET','{e7}:q:pressure','%s','%d'..string.char(32)..%s) 0", engine,
+             value, upto);
+    server_redis(redis, command);
+}
+
+#define SOON "(redis.call('TIME')[1]+60)*1000"
+#define OVER "(redis.call('TIME')[1]-1)*1000"
+
 Test(line_store, a_full_stop_is_a_full_stop, .init = open_stores, .fini = close_stores)
 {
     struct line_record record = record_of(600000, 100);
@@ -477,11 +494,72 @@ Test(line_store, a_full_stop_is_a_full_stop, .init = open_stores, .fini = close_
     record.settings.version++;
     record.settings.paused = false;
     cr_assert(accepted(&c, line_store_settings(kv, &c, EVENT, &record.settings)));
-    server_redis(redis, "SET {e7}:q:pressure 100");
+    say_pressure("one", 100, SOON);
     serving = meter().target;
-    server_redis(redis, "HSET {e7}:q:line carry 0");
     for (int i = 0; i < 20; i++)
         cr_assert_leq(turn_meter().serving, serving, "pressure 100 lets nobody in");
+}
+
+Test(line_store, pressure_is_the_mean_of_those_who_say_something, .init = open_stores,
+     .fini = close_stores)
+{
+    struct line_record record = record_of(600, 100);
+
+    setup_line(&record, 200);
+    cr_assert_eq(meter().line.pressure, 0, "nobody says anything");
+    say_pressure("one", 100, SOON);
+    cr_assert_eq(meter().line.pressure, 100);
+    say_pressure("two", 0, SOON);
+    say_pressure("three", 0, SOON);
+    say_pressure("four", 0, SOON);
+    cr_assert_eq(meter().line.pressure, 25, "one of four");
+    say_pressure("one", 100, OVER);
+    cr_assert_eq(meter().line.pressure, 0, "its word has run out");
+    server_redis(redis, "HSET {e7}:q:pressure five nonsense");
+    cr_assert_eq(meter().line.pressure, 0);
+    server_redis(redis, "SET {e7}:q:pressure 100");
+    cr_assert_eq(meter().line.pressure, 0, "not a hash: the line does not stand still for it");
+}
+
+Test(line_store, pressure_slows_the_line_by_its_share, .init = open_stores, .fini = close_stores)
+{
+    struct line_record record = record_of(600, 100000); /* ten a second */
+    uint64_t before;
+
+    setup_line(&record, 200);
+    join_many(1, 100);
+    say_pressure("one", 75, SOON);
+    turn_meter();
+    server_redis(redis, "HSET {e7}:q:line carry 0");
+    before = meter().target;
+    server_redis(redis, "HSET {e7}:q:line at 1"); /* seconds pass: a second counts at most */
+    cr_assert_eq(meter().target - before, 2, "a quarter of ten, and no more than whole people");
+    server_redis(redis, "HSET {e7}:q:line at 1");
+    cr_assert_eq(meter().target - before, 4, "what is kept, too, is a quarter of a second's worth");
+}
+
+static void feel_forty(void *ctx, struct pressure_signs *ret_signs)
+{
+    (void)ctx;
+    *ret_signs = (struct pressure_signs){.commit_p99_ms = 460};
+}
+
+Test(line_store, what_an_engine_tells_the_meter_reads, .init = open_stores, .fini = close_stores)
+{
+    struct line_record record = record_of(600, 100);
+    struct pressure *engine = pressure_new(&loop, workers[1], feel_forty, NULL);
+
+    setup_line(&record, 200);
+    say_pressure("gone", 100, OVER);
+    pressure_touch(engine, EVENT);
+    LOOP_UNTIL(&loop, meter().line.pressure == 40, 3000);
+    cr_assert_str_eq(server_redis(redis, "HLEN {e7}:q:pressure"), "1", "who has gone is forgotten");
+    cr_assert_str_eq(server_redis(redis, "EXISTS {e8}:q:pressure"), "0", "nobody asked for that");
+    pressure_stop(engine);
+    LOOP_UNTIL(&loop, meter().line.pressure == 0, 4000);
+    LOOP_UNTIL(&loop, strcmp(server_redis(redis, "EXISTS {e7}:q:pressure"), "0") == 0, 2000);
+    loop_turn(&loop, false);
+    pressure_free(engine);
 }
 
 /* No time passes for the line: only what else gives credit counts. */

@@ -7,6 +7,9 @@
 --
 -- first <= settled <= serving <= target <= next <= reserved. Numbers below `serving` are called; those in settled..serving may claim.
 -- `target` is where the line goes next: the worker told to persist writes it to PostgreSQL, then line_confirm.lua moves `serving` there.
+-- The engines tell how hard they are pressed, 0 to 100 (engine/booking/lua/pressure_tell.lua). The meter gives (100 - their mean) percent of
+-- the rate: each engine is sent its share of those let in, so one of four at 100 costs a quarter. Who says nothing for two seconds does not
+-- count, and nobody saying anything is no pressure. At 100 nobody is let in, credit or not.
 -- `carry` is the admission credit in people, at most one second's worth (never less than one person), so admitted <= rate * t + burst.
 --
 -- After Redis was lost, nobody knows which of the reserved numbers below `old_high` were given. Whoever shows such a ticket is noted in
@@ -68,7 +71,16 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local active = redis.call('ZCARD', KEYS[2])
 local unclaimed = outstanding(settled, target)
-local pressure = math.min(100, math.max(0, tonumber(redis.call('GET', KEYS[3]) or 0) or 0))
+local told = redis.pcall('HVALS', KEYS[3])
+local sum, engines = 0, 0
+for i = 1, #told do
+    local value, upto = string.match(told[i], '^(%d+) (%d+)$')
+    if value and tonumber(upto) > now then
+        sum, engines = sum + math.min(100, tonumber(value)), engines + 1
+    end
+end
+local pressure = engines > 0 and math.ceil(sum / engines) or 0
+local share = (100 - pressure) / 100
 
 local opens_at, closes_at = n[18], n[19]
 local open = opens_at > 0 and now >= opens_at and not (closes_at > 0 and now >= closes_at) and n[20] == 0 and now >= n[21]
@@ -76,8 +88,8 @@ local open = opens_at > 0 and now >= opens_at and not (closes_at > 0 and now >= 
 local dt = math.min(1000, math.max(0, now - at))
 local moved = 0
 if open then
-    local burst = rate > 0 and math.max(1, rate / 60) or 0
-    carry = math.min(burst, carry + rate * (100 - pressure) / 100 / 60000 * dt + missed)
+    local burst = rate > 0 and share > 0 and math.max(1, rate * share / 60) or 0
+    carry = math.min(burst, carry + rate * share / 60000 * dt + missed)
     local waiting = next_number - target
     local budget = math.max(0, math.floor(math.min(carry, max_active - active - unclaimed)))
     while skip_from > 0 and target < old_high do

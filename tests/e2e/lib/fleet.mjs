@@ -39,11 +39,12 @@ class Another {
   #over = false;
   #quick = 0;
 
-  constructor(number, port, ops_port, { command, environment, log }) {
+  constructor(number, port, ops_port, { command, environment, log, flags }) {
     Object.assign(this, { number, url: `http://127.0.0.1:${port}`, ops: `http://127.0.0.1:${ops_port}` });
     const args = command.slice(1);
     args[args.indexOf('--port') + 1] = String(port);
     args[args.indexOf('--ops-port') + 1] = String(ops_port);
+    args.push(...flags);
     this.spawn = () => spawn(command[0], args, { env: environment, stdio: ['ignore', log, log] });
     this.#run();
   }
@@ -76,14 +77,14 @@ class Another {
 export class Fleet {
   members = [new First()];
 
-  /** `count` engines in all, ready. */
-  static async start(count, { own_ports = false } = {}) {
+  /** `count` engines in all, ready; those beside the launcher's with more `flags`. */
+  static async start(count, { own_ports = false, flags = [] } = {}) {
     const fleet = new Fleet(), pid = pid_of('engine');
     const how = { command: words(`/proc/${pid}/cmdline`), environment: Object.fromEntries(words(`/proc/${pid}/environ`).map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)])) };
     const shared = Number(new URL(env.HOLDFAST_ENGINE_URL).port);
     for (let i = 1; i < count; i++) {
       const log = openSync(`${env.HOLDFAST_STATE}/log/engine-beside-${i}.log`, 'a');
-      fleet.members.push(new Another(i, own_ports ? await free_port() : shared, await free_port(), { ...how, log }));
+      fleet.members.push(new Another(i, own_ports ? await free_port() : shared, await free_port(), { ...how, log, flags }));
     }
     await fleet.ready();
     return fleet;
