@@ -6,6 +6,7 @@
 #define RETRY_AFTER_S  3 /* at most; spread, so that those refused do not return as one */
 #define PROVIDER_BUSY  (HTTP_CLIENT_FLIGHT_MAX * 3 / 4)
 #define RATE_KEPT      0.9 /* of the commit rate, an interval later: a second's average */
+#define BASE_NS        INT64_C(300000000000)
 #define NS_PER_MS      INT64_C(1000000)
 
 #define METRIC_ROW_TAG admission_metrics
@@ -67,7 +68,13 @@ bool admission_gate(struct http_request *req, void *admission)
     return good;
 }
 
-/* A hold that was answered at once never stood in a queue: it says nothing. */
+static void note_least(int64_t *least_ns, int64_t took_ns)
+{
+    if (took_ns < *least_ns)
+        *least_ns = took_ns;
+}
+
+/* What was answered at once never stood in a queue: it says nothing. */
 void admission_done(struct http_request *req, bool waited, void *admission)
 {
     struct admission *a = admission;
@@ -77,11 +84,13 @@ void admission_done(struct http_request *req, bool waited, void *admission)
         return;
     limiter_leave(&a->limiter);
     a->metrics.admission_in_flight = (int64_t)a->limiter.in_flight;
-    if (!waited || !(req->route->flags & ROUTE_NEW_WORK))
+    if (!waited)
         return;
     took_ns = loop_mono_ns(a->loop) - req->started_ns;
-    if (took_ns < a->hold_least_ns)
-        a->hold_least_ns = took_ns;
+    if (req->route->flags & ROUTE_NEW_WORK)
+        note_least(&a->hold_least_ns, took_ns);
+    else
+        note_least(&a->booking_least_ns, took_ns);
 }
 
 /* ---- every tenth of a second ---- */
@@ -106,12 +115,38 @@ static void look_at_commits(struct admission *a, int64_t now_ns)
         a->commit_done_ns = now_ns;
 }
 
-static int64_t standing_ms(const struct admission *a)
+/* How much longer than by themselves the bookings of this interval took. */
+static int64_t booking_excess_ns(struct admission *a, int64_t now_ns)
+{
+    int64_t least_ns = a->booking_least_ns, base_ns;
+
+    if (least_ns == INT64_MAX)
+        return 0;
+    if (now_ns - a->base_since_ns > BASE_NS) {
+        a->booking_base_ns[1] = a->booking_base_ns[0];
+        a->booking_base_ns[0] = INT64_MAX;
+        a->base_since_ns = now_ns;
+    }
+    note_least(&a->booking_base_ns[0], least_ns);
+    base_ns = a->booking_base_ns[0];
+    note_least(&base_ns, a->booking_base_ns[1]);
+    return least_ns - base_ns;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Starts the next interval. */
+static int64_t standing_ms(struct admission *a, int64_t now_ns)
 {
     int64_t commit_ms = (int64_t)hist_quantile(&a->commits_now, 0) / 1000;
-    int64_t hold_ms = a->hold_least_ns == INT64_MAX ? 0 : a->hold_least_ns / NS_PER_MS;
+    int64_t hold_ns = a->hold_least_ns == INT64_MAX ? 0 : a->hold_least_ns;
+    int64_t booking_ns = booking_excess_ns(a, now_ns);
 
-    return hold_ms > commit_ms ? hold_ms : commit_ms;
+    a->hold_least_ns = a->booking_least_ns = INT64_MAX;
+    return larger(commit_ms, larger(hold_ns, booking_ns) / NS_PER_MS);
 }
 
 static double provider_load(const struct admission *a)
@@ -135,8 +170,7 @@ static void tick_over(struct timer *t)
     double load, provider = provider_load(a);
 
     look_at_commits(a, now_ns);
-    stands_ms = standing_ms(a);
-    a->hold_least_ns = INT64_MAX;
+    stands_ms = standing_ms(a, now_ns);
     load = (double)stands_ms / (double)a->queue_ms;
     load = provider > load ? provider : load;
     a->metrics.admission_standing_ms = stands_ms;
@@ -166,8 +200,9 @@ void admission_open(struct admission *a, size_t requests)
     rng_seed_random(&a->rng);
     hist_init(&a->commits_seen);
     hist_init(&a->commits_now);
-    a->hold_least_ns = INT64_MAX;
-    a->commit_done_ns = loop_mono_ns(a->loop);
+    a->hold_least_ns = a->booking_least_ns = INT64_MAX;
+    a->booking_base_ns[0] = a->booking_base_ns[1] = INT64_MAX;
+    a->base_since_ns = a->commit_done_ns = loop_mono_ns(a->loop);
     a->metrics.admission_limit = (int64_t)most;
     a->group =
         (struct metric_group){.descs = descs, .count = array_len(descs), .base = &a->metrics};

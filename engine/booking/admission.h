@@ -11,9 +11,10 @@
  *                                    leaves a quarter; so reads from memory go on
  *
  * The limit counts both kinds of writes, so that bookings that pile up keep new holds out. It falls
- * when the shortest answer of a tenth of a second took longer than `queue_ms`, be it of Redis to
- * holds or of PostgreSQL to commits, or when a payment provider has three quarters of what may be
- * on its way to it. */
+ * when the shortest answer of a tenth of a second took longer than `queue_ms`, be it to a hold or
+ * of PostgreSQL to a commit; when it took so much longer to a booking than the shortest of the last
+ * minutes, which is what the payment provider takes by itself (the base of TCP Vegas, Brakmo and
+ * Peterson 1995); or when a provider has three quarters of what may be on its way to it. */
 #ifndef HOLDFAST_BOOKING_ADMISSION_H
 #define HOLDFAST_BOOKING_ADMISSION_H
 
@@ -55,7 +56,10 @@ struct admission {
     struct rng rng;
     struct timer tick;
     struct hist commits_seen, commits_now;
-    int64_t hold_least_ns;  /* shortest answer to a hold in this interval; INT64_MAX: none */
+    int64_t hold_least_ns;      /* shortest answer to a hold in this interval; INT64_MAX: none */
+    int64_t booking_least_ns;   /* the same of bookings */
+    int64_t booking_base_ns[2]; /* shortest of these and of the last five minutes */
+    int64_t base_since_ns;
     int64_t patience_ns;    /* until then the last fall of the limit is given time to show */
     int64_t commit_done_ns; /* when a commit was answered last */
     double commit_rate;     /* a second, smoothed */
