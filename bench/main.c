@@ -11,8 +11,8 @@
 
 enum { CONFIRMED_LIMIT = 256 * 1024 * 1024 };
 
-static const struct scenario *const scenarios[] = {&scenario_onsale, &scenario_polls,
-                                                   &scenario_holds, &scenario_bookings};
+static const struct scenario *const scenarios[] = {
+    &scenario_onsale, &scenario_polls, &scenario_holds, &scenario_bookings, &scenario_overload};
 
 static const struct scenario *scenario_find(const char *name)
 {

@@ -26,6 +26,8 @@ const struct config_option bench_option_table[] = {
         "alternating runs of each side where a scenario compares"),
     ROW("seats", CONFIG_INT, seats, "2000", 1, 500000, false,
         "seats of the event a scenario makes"),
+    ROW("multiple", CONFIG_INT, multiple, "10", 1, 1000, false,
+        "arrivals of overload, in multiples of the capacity found"),
     ROW("seed", CONFIG_INT, seed, "1", 0, INT64_MAX, false, "seed of all random choices"),
     ROW("out", CONFIG_STR, out, NULL, 0, 0, false,
         "directory for summary.json, report.html, latency.hgrm, latency.hlog, timeline.csv"),

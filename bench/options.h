@@ -9,7 +9,7 @@ struct bench_options {
     const char *url, *waitroom_url, *engine_url, *waitroom_ops_url, *engine_ops_url, *admin_token,
         *database, *redis;
     const char *event, *out, *thresholds, *core, *against, *against_batch, *processes, *commit;
-    int64_t users, rate, duration_s, seed, connections, arrive_ms, think_ms, runs, seats;
+    int64_t users, rate, duration_s, seed, connections, arrive_ms, think_ms, runs, seats, multiple;
     bool quiet, named, charge, until_settled, board;
 };
 

@@ -34,15 +34,15 @@ int probe_connect(const struct sockaddr_in *address)
     return fd;
 }
 
-double probe_cpu_seconds(const char *ops_url)
+double probe_metric(const char *ops_url, const char *name)
 {
     static const char request[] =
         "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    static const char name[] = "\nprocess_cpu_seconds_total ";
+    char line_start[128];
     struct sockaddr_in address;
     char *page = malloc(METRICS_MAX);
     size_t len = 0;
-    double seconds = -1;
+    double value = -1;
     int fd = probe_address(ops_url, &address) ? probe_connect(&address) : -1;
 
     if (fd >= 0 && send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0) {
@@ -50,13 +50,19 @@ double probe_cpu_seconds(const char *ops_url)
              len < METRICS_MAX - 1 && (got = recv(fd, page + len, METRICS_MAX - 1 - len, 0)) > 0;)
             len += (size_t)got;
         page[len] = 0;
-        const char *line = strstr(page, name);
-        seconds = line ? strtod(line + strlen(name), NULL) : -1;
+        snprintf(line_start, sizeof(line_start), "\n%s ", name);
+        const char *line = strstr(page, line_start);
+        value = line ? strtod(line + strlen(line_start), NULL) : -1;
     }
     if (fd >= 0)
         close(fd);
     free(page);
-    return seconds;
+    return value;
+}
+
+double probe_cpu_seconds(const char *ops_url)
+{
+    return probe_metric(ops_url, "process_cpu_seconds_total");
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -11,6 +11,8 @@
 bool probe_address(const char *url, struct sockaddr_in *ret_address);
 /* A connected socket without Nagle, or -1. */
 int probe_connect(const struct sockaddr_in *address);
+/* A metric without labels from a daemon's /metrics; -1 when that cannot be read. */
+double probe_metric(const char *ops_url, const char *name);
 /* Seconds of processor time a daemon has used, from its /metrics; -1 when that cannot be read. */
 double probe_cpu_seconds(const char *ops_url);
 /* Sorts the values. */

@@ -54,6 +54,7 @@ struct scenario {
     enum bench_exit (*run)(struct run *run);
 };
 
-extern const struct scenario scenario_bookings, scenario_holds, scenario_onsale, scenario_polls;
+extern const struct scenario scenario_bookings, scenario_holds, scenario_onsale, scenario_overload,
+    scenario_polls;
 
 #endif
