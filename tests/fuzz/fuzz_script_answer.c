@@ -28,6 +28,22 @@ static void check_call(const struct hold_call *call)
         must(call->limit <= HOLD_LIMIT_COOL_DOWN);
 }
 
+/* The seats are those of the last word, none cut to fewer bits. */
+static void check_seats_of(struct slice text, const struct hold *h)
+{
+    struct slice word = SLICE_NONE;
+
+    for (size_t i = 0; text.at && i < 10; i++)
+        word = i < 9 ? slice_cut(&text, ' ') : text;
+    for (size_t i = 0; i < h->seat_count; i++) {
+        struct slice pair = slice_cut(&word, ','), n = slice_cut(&pair, ':');
+        uint64_t seat, version;
+
+        must(slice_to_u64(n, &seat) && slice_to_u64(pair, &version));
+        must(seat == h->seats[i] && version == h->versions[i]);
+    }
+}
+
 static void read_hold(const struct seat_store_script *script, struct slice text)
 {
     struct hold_call call = {.script = script};
@@ -35,8 +51,10 @@ static void read_hold(const struct seat_store_script *script, struct slice text)
     if (!read_answer(&call, text) || script->read != read_hold_answer)
         return;
     check_call(&call);
-    if (call.hold.id[0])
+    if (call.hold.seat_count) {
         check_hold(&call.hold);
+        check_seats_of(text, &call.hold);
+    }
 }
 
 static void read_one_session(const struct seat_store_script *script, struct slice text)
