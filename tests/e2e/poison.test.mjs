@@ -35,7 +35,7 @@ test('a row larger than the broker takes is parked with its reason, and those be
   await until('it is parked', async () => (await parked(ids)).length === 1);
   assert.deepEqual(await parked(ids), [['refused by kafka']]);
   await until('the sale is told', async () => (await outbox_rows()) === 0);
-  assert.equal(await parked_total(), before + 1);
+  await until('the metric tells', async () => (await parked_total()) === before + 1);
   assert.match(log(), new RegExp(`event="a row was parked" .*id=${ids[0]} why="refused by kafka"`));
   const told = await read_keys('holdfast.bookings', [`${event}:${booking}`]);
   assert.ok(told.has(`${event}:${booking}`) && !told.has(`${event}:poison-1`));

@@ -35,19 +35,26 @@ export async function sold_part(sale, part) {
 const run_file = (name, kind) => `${env.HOLDFAST_STATE}/run/${name}.${kind}`;
 const pid_in = (file) => Number(readFileSync(file, 'utf8').split(' ')[0]);
 
+/** One that is dead already, its supervisor about to start another, is no error. */
+function kill_now(pid) {
+  try { process.kill(pid, 'SIGKILL'); } catch (error) { if (error.code !== 'ESRCH') throw error; }
+}
+
 /** kill -9; resolves when the supervisor has started another one. */
 export async function kill(name) {
   const pid = pid_in(run_file(name, 'pid'));
-  process.kill(pid, 'SIGKILL');
+  kill_now(pid);
   await until(`another ${name}`, () => pid_in(run_file(name, 'pid')) !== pid);
 }
 
 /** kill -9, and nobody starts it again until the returned function is called: its supervisor is stopped as long. */
 export function take_away(name) {
   const supervisor = pid_in(run_file(name, 'sup'));
+  const bring_back = () => { process.off('exit', bring_back); process.kill(supervisor, 'SIGCONT'); };
+  process.on('exit', bring_back); // also when the test dies
   process.kill(supervisor, 'SIGSTOP');
-  process.kill(pid_in(run_file(name, 'pid')), 'SIGKILL');
-  return () => process.kill(supervisor, 'SIGCONT');
+  kill_now(pid_in(run_file(name, 'pid')));
+  return bring_back;
 }
 
 /** What must be so when the servers are back and the fans have left. */

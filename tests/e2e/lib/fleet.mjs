@@ -46,6 +46,7 @@ class Another {
     args[args.indexOf('--ops-port') + 1] = String(ops_port);
     args.push(...flags);
     this.spawn = () => spawn(command[0], args, { env: environment, stdio: ['ignore', log, log] });
+    process.on('exit', () => this.child.kill('SIGKILL')); // also when the test dies
     this.#run();
   }
 

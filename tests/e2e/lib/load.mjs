@@ -14,6 +14,7 @@ export class Load {
   constructor(events, seats, seconds, { url = env.HOLDFAST_ENGINE_URL, ...options } = {}) {
     const more = Object.entries(options).filter(([, value]) => value !== undefined).flatMap(([name, value]) => [`--${name}`, String(value)]);
     this.child = spawn(`${env.HOLDFAST_BUILD_DIR}/tests/chaos/steady`, [url, events.join(','), String(seats), String(seconds), ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
+    process.on('exit', () => this.kill()); // also when the test dies
     createInterface({ input: this.child.stdout }).on('line', (line) => this.#line(line));
     this.ended = new Promise((resolve) => { this.child.once('close', (code) => { this.over = true; resolve(code); }); });
   }
