@@ -300,6 +300,30 @@ Test(seat_store, a_limit_counts_the_whole_call)
 }
 
 /* Fault seen in running systems: a second hold in a session orphans the first. */
+/* Four million changes that nobody sends: the oldest go, not the hold that adds one more. */
+Test(seat_store, a_log_that_nobody_sends_ends_at_its_limit)
+{
+    enum { LIMIT = 4194304, PART = LIMIT / 16 + 100, NODE = 100 };
+    char command[200];
+    struct call c;
+
+    setup();
+    PLACE(&c, "h1", "", 0);
+    for (int i = 0; i < 16; i++) {
+        snprintf(command, sizeof(command),
+                 "EVAL for\ti=1,%d\tdo\tredis.call('XADD',KEYS[1],ARGV[1]..'-'..(ARGV[2]+i),'a',"
+                 "'b')\tend 1 {e1}:log %llu %d",
+                 PART, (unsigned long long)rev(), i * PART);
+        server_redis(redis, command);
+    }
+    cr_assert_gt(log_length(), LIMIT + 10 * NODE);
+    PLACE(&c, "h2", "", 1);
+    cr_assert_eq(c.call.outcome, HOLD_GRANTED);
+    cr_assert_leq(log_length(), LIMIT + NODE, "Redis drops whole nodes of its list");
+    cr_assert_geq(log_length(), LIMIT);
+    teardown();
+}
+
 Test(seat_store, a_second_hold_keeps_the_first)
 {
     struct call c;
