@@ -1,10 +1,12 @@
-// A row of the outbox that the broker will never take is set aside, told, and can be given back; everything else goes on.
+// A row of the outbox that the broker will never take is set aside, told, and can be given back; everything else goes on. And what a full log dropped is told.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { Fleet } from './lib/fleet.mjs';
-import { create_topic, outbox_rows, read_keys } from './lib/topic.mjs';
+import { take_away } from './lib/chaos.mjs';
+import { view } from './lib/seatmap.mjs';
+import { create_topic, log_length, outbox_rows, read_keys, redis } from './lib/topic.mjs';
 import { env, until } from './lib/http.mjs';
 import { audit, book, hold_seats, open_sale, sql } from './lib/sale.mjs';
 
@@ -72,4 +74,20 @@ test('rows for a topic that is not there are parked after half a minute; the doc
   await sql(command[1]);
   await until('they are sent', async () => (await outbox_rows()) === 0 && (await parked(ids)).length === 0, 40);
   assert.deepEqual([...await read_keys(topic, ['late-1', 'late-2', 'late-3'])].sort(), ['late-1', 'late-2', 'late-3']);
+});
+
+test('what the log dropped at its limit is told, and the map heals from a snapshot', async () => {
+  const event = await open_sale({ seats: 60, charge: false }), skipped = () => Fleet.prototype.metric.call(engine, 'holdfast_relay_changes_skipped_total');
+  await sell(event, 1);
+  await until('the first changes are sent', async () => (await log_length(event)) === 0);
+  const before = await skipped(), bring_back = take_away('kafka');
+  try {
+    for (let seat = 10; seat < 30; seat++) await sell(event, seat);
+    await redis('XTRIM', `{e${event}}:log`, 'MAXLEN', '=', 5); // as at four million
+  } finally { bring_back(); }
+  await until('the gap is counted', async () => (await skipped()) > before, 60);
+  assert.match(log(), new RegExp(`event="the log had dropped changes before they were sent" event=${event} changes=`));
+  const viewer = await until('the map is there', () => view(event).catch(() => undefined), 60);
+  await viewer.until('all that is sold', (states) => states.filter((state) => state === 2).length === 21, 30);
+  viewer.close();
 });
