@@ -50,7 +50,7 @@ static const struct config_option options[] = {
     OPTION_INT("passes", passes, "65536", 16, 10000000, "checked passes remembered at most"),
     OPTION_INT("drift-seconds", drift_seconds, "10", 0, 3600,
                "from one comparison of Redis with PostgreSQL to the next, s; 0: none is made"),
-    OPTION_INT("queue-ms", queue_ms, "250", 1, 10000,
+    OPTION_INT("queue-ms", queue_ms, "500", 1, 10000,
                "how long the shortest answer to a hold or a commit may take before holds are "
                "refused, ms"),
     TILL_OPTIONS(struct engine_settings, till),

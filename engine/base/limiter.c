@@ -55,7 +55,7 @@ static void fall(struct limiter *l, double load)
 
 static void grow(struct limiter *l)
 {
-    l->limit += l->limit / 10 + 1;
+    l->limit += l->limit / 20 + 1;
     if (l->limit > l->most)
         l->limit = l->most;
 }

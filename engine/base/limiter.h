@@ -5,8 +5,8 @@
  * long it may be. What stands is the smallest delay of the interval, as in CoDel (Nichols and
  * Jacobson 2012, RFC 8289): a burst drains within an interval, a queue that is too long does not.
  * Too long: the limit falls by that much, at most by half (of what was in flight, when that was
- * less). Short: it grows by a tenth, so that after a quiet time a burst is let in (multiplicative
- * decrease and slow increase: Chiu and Jain 1989). */
+ * less). Short: it grows by a twentieth, so that after a quiet time a burst is let in
+ * (multiplicative decrease and slow increase: Chiu and Jain 1989). */
 #ifndef HOLDFAST_BASE_LIMITER_H
 #define HOLDFAST_BASE_LIMITER_H
 

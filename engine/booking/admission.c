@@ -175,7 +175,7 @@ static void tick_over(struct timer *t)
     load = provider > load ? provider : load;
     a->metrics.admission_standing_ms = stands_ms;
     a->metrics.admission_commit_wait_ms = admission_commit_wait_ms(a);
-    if (load > 1 && now_ns < a->patience_ns)
+    if (now_ns < a->patience_ns)
         return;
     if (load > 1)
         a->patience_ns = now_ns + stands_ms * NS_PER_MS;
