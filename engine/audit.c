@@ -54,7 +54,8 @@ static int run(const struct settings *settings, uint64_t event_id)
         .loop = &loop,
         .db = db_pq_new(&loop, &(struct db_pq_options){.conninfo = settings->database,
                                                        .connections = 1,
-                                                       .application = "audit"}),
+                                                       .application = "audit",
+                                                       .reports = true}),
         .kv = kv_redis_new(&loop, &(struct kv_redis_options){.address = settings->redis}),
         .bus = bus_rdkafka_new(
             &loop, &(struct bus_rdkafka_options){.brokers = settings->kafka, .client_id = "audit"}),

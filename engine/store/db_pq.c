@@ -107,6 +107,7 @@ struct db *db_pq_new(struct loop *l, const struct db_pq_options *options)
     pool = (struct pq_pool_options){
         .conninfo = d->conninfo,
         .application = d->application,
+        .reports = options->reports,
         .connections = options->connections ? options->connections : CONNECTIONS,
         .pipeline = options->pipeline ? options->pipeline : PIPELINE,
         .waiting_max = options->waiting_max ? options->waiting_max : WAITING_MAX,

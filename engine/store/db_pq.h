@@ -28,6 +28,7 @@ struct db_pq_options {
     size_t pipeline;         /* statements in flight per connection, each with its own Sync; 0: 8 */
     size_t waiting_max;      /* 0: 16,384 */
     const char *application; /* application_name */
+    bool reports; /* statements read whole tables: PostgreSQL plans each as it finds best */
 };
 
 /* Starts connecting; never fails (see db_ready). The breaker opens, and what is submitted is
@@ -35,8 +36,9 @@ struct db_pq_options {
  * on their way and nothing at all has been answered for 1.5 s (a statement of our own each quiet
  * half second finds that out when nobody asks anything, and is the probe; with a single connection
  * nobody can tell a slow statement from a frozen server). An answer, or a new connection, closes
- * it. Every connection runs with synchronous_commit = on, a statement_timeout and idle limits. A
- * statement whose deadline passes completes with TIMEOUT and is canceled on the server. */
+ * it. Every connection runs with synchronous_commit = on, a statement_timeout, idle limits and
+ * (without `reports`) plans by index. A statement whose deadline passes completes with TIMEOUT and
+ * is canceled on the server. */
 struct db *db_pq_new(struct loop *l, const struct db_pq_options *options);
 struct metric_group *db_pq_metrics(struct db *db);
 

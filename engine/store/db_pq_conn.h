@@ -46,6 +46,7 @@ struct pq_conn {
     const struct pq_conn_events *events;
     struct loop *loop;
     const char *conninfo, *application;
+    bool reports;          /* as db_pq_options has it */
     struct list in_flight; /* struct pq_job, the oldest first */
     size_t in_flight_len;
     /* private, except reading state */

@@ -527,7 +527,8 @@ struct pq_pool *pq_pool_new(struct loop *l, const struct pq_pool_options *option
                                        .events = &conn_events,
                                        .loop = l,
                                        .conninfo = options->conninfo,
-                                       .application = options->application};
+                                       .application = options->application,
+                                       .reports = options->reports};
         pq_conn_open(&p->conns[i]);
     }
     return p;

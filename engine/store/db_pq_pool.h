@@ -11,6 +11,7 @@ struct pq_pool;
 
 struct pq_pool_options {
     const char *conninfo, *application; /* borrowed while the pool lives */
+    bool reports;
     size_t connections, pipeline, waiting_max;
     struct db_pq_metrics *metrics;
     void (*on_lost)(void *ctx);  /* a connection that was ready is gone, before its statements

@@ -114,6 +114,30 @@ Test(db_pq, values_null_and_settings)
     teardown();
 }
 
+static const struct db_statement plans = {
+    "plans", "SELECT current_setting('enable_seqscan'), current_setting('plan_cache_mode')",
+    .params = 0, .read_only = true};
+
+/* A service's statement that was planned while its table was empty must not read all of it later.
+ */
+Test(db_pq, services_plan_by_index_and_reports_as_they_like)
+{
+    struct call c;
+
+    setup_with(1, 1);
+    run(&c, &plans, NULL, NULL);
+    cr_assert_str_eq(c.first, "off");
+    cr_assert_str_eq(c.second, "force_generic_plan");
+    db_close(db);
+    db = db_pq_new(&loop, &(struct db_pq_options){
+                              .conninfo = postgres->address, .connections = 1, .reports = true});
+    LOOP_UNTIL(&loop, db_ready(db, NULL), 10000);
+    run(&c, &plans, NULL, NULL);
+    cr_assert_str_eq(c.first, "on");
+    cr_assert_str_eq(c.second, "auto");
+    teardown();
+}
+
 Test(db_pq, refusals_are_told_apart)
 {
     struct call c;
