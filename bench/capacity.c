@@ -146,7 +146,7 @@ static enum bench_exit compare(struct contest *t)
     for (; t->rounds < (size_t)t->c->run->options->runs; t->rounds++) {
         for (size_t k = 0; k < t->count; k++) {
             struct side *s = &t->sides[t->rounds % 2 ? t->count - 1 - k : k];
-            struct against result;
+            struct against result = {0};
             enum bench_exit code = take_turn(t, s, 0, &result);
             if (code != BENCH_OK)
                 return code;

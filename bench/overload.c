@@ -115,7 +115,7 @@ static void tell(struct rush *r, double second)
                  second, (unsigned long long)r->arrived, (unsigned long long)r->bought,
                  (unsigned long long)r->refused, (unsigned long long)r->unsent,
                  (unsigned long long)r->other);
-    if (!o->rss_settled && second >= SETTLED_S)
+    if (o->rss_settled <= 0 && second >= SETTLED_S)
         o->rss_settled = rss_mib(o);
 }
 
@@ -167,7 +167,7 @@ static bool load(struct overload *o, struct rush *r)
     o->rss_after = rss_mib(o);
     engine_cpu = probe_cpu_seconds(options->engine_ops_url) - engine_cpu;
     own_cpu = own_cpu_seconds() - own_cpu;
-    if (!o->rss_settled)
+    if (o->rss_settled <= 0)
         o->rss_settled = o->rss_before;
     if (good)
         figures(o, r, engine_cpu, own_cpu);

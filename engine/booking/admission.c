@@ -4,7 +4,7 @@
 #define WRITES_LEAST   32 /* in flight: below it there is nothing to gain */
 #define COMMIT_WAIT_MS (COMMIT_DEADLINE_MS / 2)
 #define RETRY_AFTER_S  3 /* at most; spread, so that those refused do not return as one */
-#define PROVIDER_BUSY  (HTTP_CLIENT_FLIGHT_MAX * 3 / 4)
+#define PROVIDER_BUSY  (HTTP_CLIENT_FLIGHT_MAX * 0.75)
 #define RATE_KEPT      0.9 /* of the commit rate, an interval later: a second's average */
 #define BASE_NS        INT64_C(300000000000)
 #define NS_PER_MS      INT64_C(1000000)

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 
 /* A cycle costs two statements and a round trip of Kafka whether it carries one row or 512, so it
- * waits GATHER_MS for company: the picture in the browsers does not come from here. */
-enum { GATHER_MS = 5, REST_MS = 20, REST_FAILED_MS = 250, DB_DEADLINE_MS = 5000 };
+ * is not woken by a sale but comes every REST_MS: the picture in the browsers does not come from
+ * here.
+ */
+enum { REST_MS = 20, REST_FAILED_MS = 250, DB_DEADLINE_MS = 5000 };
 /* A broker that has just started may not know a topic yet. */
 #define MISSING_NS INT64_C(30000000000)
 
@@ -49,15 +51,12 @@ static void settle_rows(struct outbox *o);
 static void rest(struct outbox *o, unsigned ms)
 {
     o->state = OUTBOX_RESTING;
-    if (o->woken && ms > GATHER_MS)
-        ms = GATHER_MS;
     timer_start(&o->timer, o->stopping ? 0 : ms, 0);
 }
 
 static void rest_failed(struct outbox *o)
 {
     o->failures++;
-    o->woken = false;
     rest(o, REST_FAILED_MS);
 }
 
@@ -76,13 +75,6 @@ static void rested_cb(struct timer *t)
         timer_close(&o->timer, stop_closed);
     else
         fetch_rows(o);
-}
-
-void outbox_wake(struct outbox *o)
-{
-    if (o->state == OUTBOX_RESTING && !o->stopping && !o->woken)
-        timer_start(&o->timer, GATHER_MS, 0);
-    o->woken = true;
 }
 
 /* ---- rows ---- */
@@ -205,7 +197,6 @@ static void fetch_rows(struct outbox *o)
 {
     struct buf b;
 
-    o->woken = false;
     if (!o->shards->held) {
         rest(o, REST_FAILED_MS);
         return;
@@ -448,7 +439,7 @@ static void settle_cb(struct db_request *request, enum status status,
     if (status != STATUS_OK || left)
         rest_failed(o);
     else
-        rest(o, full ? 0 : GATHER_MS);
+        rest(o, full ? 0 : REST_MS);
 }
 
 static void tell_parked(struct outbox *o, const struct outbox_row *row)

@@ -51,7 +51,7 @@ struct outbox {
     struct seat_store *seats;
     struct shards *shards;
     enum outbox_state state;
-    bool woken, stopping;
+    bool stopping;
     struct timer timer;
     struct db_request request;
     struct outbox_row *rows; /* owned, only while a batch is under way */
@@ -65,8 +65,6 @@ extern const struct db_statement outbox_fetch_statement, outbox_settle_statement
 
 void outbox_start(struct outbox *o, struct loop *l, struct db *db, struct bus *bus,
                   struct seat_store *seats, struct shards *shards);
-/* A row was just committed by this process: fetch at once. */
-void outbox_wake(struct outbox *o);
 /* Finishes the batch under way, then `stopped`, never inside. */
 void outbox_stop(struct outbox *o, void (*stopped)(struct outbox *o, void *ctx), void *ctx);
 

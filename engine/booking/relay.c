@@ -184,7 +184,6 @@ void relay_wake(struct relay *r, uint64_t event_id)
         pump_wake(p);
     else if (shards_hold(&r->shards, event_id))
         ask_events(r);
-    outbox_wake(&r->outbox);
 }
 
 bool relay_holds(const struct relay *r, uint64_t event_id)

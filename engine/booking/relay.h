@@ -30,7 +30,7 @@ extern const struct db_statement relay_events_statement;
 struct relay *relay_new(struct loop *l, struct kv *kv, struct db *db, struct bus *bus,
                         struct seat_store *seats);
 struct metric_group *relay_metrics(struct relay *r);
-/* This process just changed seats of the event, or committed an outbox row: saves the wait for the
+/* This process just changed seats of the event: saves its change log the wait for the
  * next poll. */
 void relay_wake(struct relay *r, uint64_t event_id);
 /* Whether the event is of a shard whose lock this process holds: at most one process says so. */

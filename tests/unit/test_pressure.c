@@ -41,7 +41,7 @@ Test(pressure, rises_at_once_and_falls_slowly)
     cr_assert_eq(now, 100);
     for (int i = 9; i >= 0; i--) {
         now = value((struct pressure_signs){0}, now);
-        cr_assert_eq(now, i * 10);
+        cr_assert_eq(now, (unsigned)i * 10);
     }
     cr_assert_eq(value((struct pressure_signs){.fill = 75}, 55), 50, "not below what is");
 }

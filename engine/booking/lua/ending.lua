@@ -27,13 +27,19 @@ local function settle(id, session, customer, count, abandoned, now, keep_bought)
     end
 end
 
--- Ends a live hold: its record becomes a tombstone, its expiry entry goes, the counters are settled, and the seats that are still its own (held, at the version it
+-- Takes holds that end out of the expiry set.
+local function forget_expiry(ids)
+    if #ids > 0 then
+        redis.call('ZREM', e .. ':expiry', unpack(ids))
+    end
+end
+
+-- Ends a live hold: its record becomes a tombstone, which goes by itself ten minutes after the hold's cap; the counters are settled, and the seats that are still its own (held, at the version it
 -- holds them at) are freed in state and lock, unless they are exactly `sold` ('n:version,...', marked already). Returns the freed seats, which the caller logs, and
--- the session; no session when the hold had ended before. 4 calls + 1 per counter, and 4 more when there is something to free.
+-- the session; no session when the hold had ended before. The caller forgets the expiry. 2 calls + 1 per counter, and 4 more when there is something to free.
 local function end_hold(id, why, now, sold)
     local k = e .. ':hold:' .. id
     local r = redis.call('HMGET', k, 'session', 'customer', 'seats', 'gone', 'placed', 'expires')
-    redis.call('ZREM', e .. ':expiry', id)
     if not r[3] or r[4] then
         return {}
     end
@@ -53,7 +59,6 @@ local function end_hold(id, why, now, sold)
         write_state(mine, FREE)
     end
     redis.call('HSET', k, 'gone', why, 'paying', '0')
-    redis.call('PEXPIRE', k, '600000')
     -- Kept past half its time and then not bought: one that takes seats from others again and again has to pause.
     local late = why == 'expired' or (why == 'released' and 2 * (now - r[5]) > r[6] - r[5])
     settle(id, r[1], r[2], #seats, late, now, why == 'sold')
@@ -63,6 +68,7 @@ end
 -- Ends up to `limit` holds whose expiry and grace have passed, a change each. Returns how many.
 local function expire_due(now, limit)
     local due = redis.call('ZRANGEBYSCORE', e .. ':expiry', '-inf', int(now - GRACE), 'LIMIT', '0', int(limit))
+    forget_expiry(due)
     for _, id in ipairs(due) do
         local freed = end_hold(id, 'expired', now)
         if #freed > 0 then

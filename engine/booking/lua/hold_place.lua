@@ -4,7 +4,7 @@
 --       10 idempotency key or ''  11 fingerprint  12 trace or ''
 --       13 area first  14 area capacity  15 area quantity (0: named seats)  16 area hint  17.. seats, ascending
 -- Reply G hold | R <the words of the first answer without its letter> | M (key of another request) | T refused seats | L which until | E (session ended) | Z (no seats)
--- Cost  11 calls + 1 per seat without a session, 3 more with one. Four seats of an event without a queue: 15 calls.
+-- Cost  12 calls + 1 per seat without a session, 3 more with one. Four seats of an event without a queue: 16 calls.
 local id, session, customer, idem, print = ARGV[2], ARGV[7], ARGV[9], ARGV[10], ARGV[11]
 local seats, names = {}, {e .. ':run', e .. ':idem:' .. idem}
 for i = 17, #ARGV do
@@ -65,6 +65,7 @@ list = table.concat(list, ',')
 local fence = log_change(HELD, seats, 'hold', ARGV[12])
 redis.call('HSET', e .. ':hold:' .. id, 'session', session, 'customer', customer, 'fence', fence, 'placed', now,
     'expires', expires, 'cap', cap, 'paying', '0', 'seats', list)
+redis.call('PEXPIREAT', e .. ':hold:' .. id, int(cap + 600000)) -- what is left of it goes then, however it ends
 redis.call('ZADD', e .. ':expiry', expires, id)
 if session ~= '' then
     local k = e .. ':sess:' .. session

@@ -20,6 +20,7 @@ end
 if r[3] == '1' and tonumber(r[4]) > now then
     return 'P ' .. now
 end
+forget_expiry({ARGV[2]})
 local freed = end_hold(ARGV[2], 'released', now)
 if #freed > 0 then
     log_change(FREE, freed, 'release', ARGV[4])

@@ -30,6 +30,7 @@ for _, id in ipairs(holds) do
     end
 end
 local freed = {}
+forget_expiry(holds)
 for _, id in ipairs(holds) do
     for _, n in ipairs(end_hold(id, 'released', now)) do
         freed[#freed + 1] = tonumber(n)
