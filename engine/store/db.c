@@ -48,6 +48,16 @@ void db_array_i64(struct buf *b, int64_t value)
     buf_append_i64(b, value);
 }
 
+/* How much of it goes into an array as it is. */
+static size_t plain_run(struct slice value)
+{
+    size_t i = 0;
+
+    while (i < value.len && value.at[i] != '"' && value.at[i] != '\\')
+        i++;
+    return i;
+}
+
 void db_array_str(struct buf *b, struct slice value)
 {
     separate(b);
@@ -56,10 +66,15 @@ void db_array_str(struct buf *b, struct slice value)
         return;
     }
     buf_append_char(b, '"');
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.at[i] == '"' || value.at[i] == '\\')
+    while (value.len > 0) {
+        size_t run = plain_run(value);
+
+        buf_append(b, value.at, run);
+        if (run < value.len) {
             buf_append_char(b, '\\');
-        buf_append_char(b, value.at[i]);
+            buf_append_char(b, value.at[run++]);
+        }
+        value = slice_of(value.at + run, value.len - run);
     }
     buf_append_char(b, '"');
 }
