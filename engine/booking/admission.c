@@ -106,12 +106,12 @@ int64_t admission_commit_wait_ms(const struct admission *a)
     return wait_ms > quiet_ms ? wait_ms : quiet_ms;
 }
 
-/* What an idle time commits says nothing of what can be committed: only intervals that leave
- * bookings waiting count. Before there was one, nobody is refused for the rate. */
+/* What an idle time commits says nothing of what can be committed: only intervals that begin and
+ * end with bookings waiting count. Before there was one, nobody is refused for the rate. */
 static void look_at_commits(struct admission *a, int64_t now_ns)
 {
     hist_since(&a->commits->commit_us, &a->commits_seen, &a->commits_now);
-    if (a->commits_now.total > 0 && a->commits->commit_waiting > 0) {
+    if (a->commits_now.total > 0 && a->commit_backlog && a->commits->commit_waiting > 0) {
         double rate = (double)a->commits_now.total * 1000 / INTERVAL_MS;
 
         a->commit_rate =
@@ -119,6 +119,7 @@ static void look_at_commits(struct admission *a, int64_t now_ns)
     }
     if (a->commits_now.total > 0 || a->commits->commit_waiting == 0)
         a->commit_done_ns = now_ns;
+    a->commit_backlog = a->commits->commit_waiting > 0;
 }
 
 /* How much longer than by themselves the bookings of this interval took. */

@@ -62,7 +62,8 @@ struct admission {
     int64_t base_since_ns;
     int64_t patience_ns;    /* until then the last fall of the limit is given time to show */
     int64_t commit_done_ns; /* when a commit was answered last */
-    double commit_rate;     /* a second, smoothed */
+    double commit_rate;     /* a second while there was a backlog, smoothed */
+    bool commit_backlog;    /* the last interval ended with bookings waiting */
 };
 
 /* `requests`: the server's limit of requests in flight. */
