@@ -1,4 +1,4 @@
--- 64 bookings of one seat each by booking_commit, as the gatherer sends them. Each client has :seats seats of its own.
+-- 64 bookings of one seat each by booking_commit, the function that the gatherer calls. Each client has :seats seats of its own.
 \set n :n + 64
 \set base :client_id * :seats + :n - 64
 SELECT count(*) FROM (SELECT :base::integer AS base) x, LATERAL (SELECT array_agg(gen_random_uuid()) AS p, array_agg(gen_random_uuid()) AS u, array_agg('{'||g||'}') AS s, array_agg(g) AS gs FROM generate_series(x.base,x.base+63) g) y, LATERAL booking_commit(array_fill(1::bigint,'{64}'), y.u, y.p, y.u,

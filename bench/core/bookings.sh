@@ -3,7 +3,7 @@
 #
 #   core         the booking core's own path: purchases gathered into statements, pipelined connections (commit_rate)
 #   pgbench      pgbench with the single-seat statement, booking_single.sql, at the best of several client counts; the first call looks for it
-#   pgbench-64   pgbench with 64 bookings in one statement as the core sends them, booking_64.sql
+#   pgbench-64   pgbench with 64 bookings in one statement by the function that the core calls, booking_64.sql
 #
 # All run on the same PostgreSQL as the engine, with its settings and its durability (fsync and synchronous_commit on), in a database of their own, on tables
 # emptied and filled with free seats before each measurement, after a checkpoint. A measurement in which a transaction sold nothing fails.

@@ -1,4 +1,4 @@
-/* The commit: gathers the purchases of at most 2 ms, or 64, into one statement
+/* The commit: gathers the purchases of at most 2 ms, or 128, into one statement
  * (sql/0002_commit.sql, 0003_purchase.sql), so that one flush to disk serves them all.
  *
  *   commit_submit -> waiting -> batch (no seat and no key twice, seats sorted) -> PostgreSQL ->
@@ -15,7 +15,7 @@
 #include "engine/net/loop.h"
 #include "engine/store/db.h"
 
-#define COMMIT_BATCH_MAX       64
+#define COMMIT_BATCH_MAX       128
 #define COMMIT_BATCH_SEATS_MAX 512 /* a booking has HOLD_SEATS_MAX at most */
 #define COMMIT_GATHER_MS       2
 #define COMMIT_WAITING_MAX     8192

@@ -1,5 +1,5 @@
 /* Sales of one event that are marked in the same turn go to Redis in one script: one revision, one
- * record in the log, one message to every browser, instead of one each. A commit ends up to 64
+ * record in the log, one message to every browser, instead of one each. A commit ends up to 128
  * bookings at once and the relay reads 512 rows, so the turns are full when it matters. */
 #include "engine/booking/seat_store_internal.h"
 
