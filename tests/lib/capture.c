@@ -12,8 +12,8 @@ void capture_start(struct capture *c, int fd)
     c->fd = fd;
     c->saved = dup(fd);
     c->store = memfd_create("capture", 0);
-    /* Linux does not lock the position of a memory file: threads that write at once would write over
-     * each other. At the end there is no position to share. */
+    /* Linux does not lock the position of a memory file: threads that write at once would write
+     * over each other. At the end there is no position to share. */
     if (c->saved < 0 || c->store < 0 || fcntl(c->store, F_SETFL, O_APPEND) < 0 ||
         dup2(c->store, fd) < 0)
         abort();
