@@ -52,10 +52,12 @@ static enum step next_step(struct purchase *p)
     case CHARGE_AUTHORIZED: return purchase_hold_is_over(p) ? STEP_RETAKE : STEP_COMMIT;
     case CHARGE_CAPTURING: return STEP_CAPTURE;
     case CHARGE_VOIDING: return STEP_FIND_CHARGE;
+    /* A worker that was frozen past its lease may have authorised what another had ended and found
+     * nothing to void for: it gives its charge back itself. */
+    case CHARGE_VOIDED: return p->charged ? STEP_FIND_CHARGE : STEP_END;
     case CHARGE_NONE:
     case CHARGE_DECLINED:
-    case CHARGE_CAPTURED:
-    case CHARGE_VOIDED: break;
+    case CHARGE_CAPTURED: break;
     }
     return STEP_END;
 }

@@ -98,6 +98,8 @@ struct purchase {
     enum booking_outcome why; /* of expire */
     unsigned step;
     bool answer_lost;
+    bool
+        charged; /* the provider has told this worker of a charge; nobody has looked for it since */
 };
 
 void purchases_init(struct purchases *all, size_t in_flight_max);

@@ -35,6 +35,7 @@ static void learnt(struct purchase *p)
     switch (p->payment.outcome) {
     case PAYMENT_AUTHORIZED:
     case PAYMENT_CAPTURED:
+        p->charged = true;
         purchase_go(p, purchase_hold_is_over(p) ? STEP_RETAKE : STEP_AUTHORIZED);
         return;
     case PAYMENT_DECLINED:
@@ -132,6 +133,7 @@ static void find_charge_cb(struct payment_call *call, enum status status)
 /* Before a void: a charge whose id is not known is looked for by its reference. */
 void purchase_run_find_charge(struct purchase *p)
 {
+    p->charged = false;
     if (purchase_row(p)->provider_ref[0])
         purchase_go(p, STEP_VOID);
     else
