@@ -274,6 +274,35 @@ Test(purchase, commit_loses_so_the_authorisation_is_voided)
     teardown();
 }
 
+/* What the completer of another engine does while this one is stopped. */
+static void end_at(void *ctx, const char *step)
+{
+    (void)ctx;
+    if (strcmp(step, "authorize") == 0)
+        server_sql(
+            servers.postgres,
+            "SELECT booking_move(event_id, booking_id, 'expired', NULL, 'hold_expired', 5000) "
+            "FROM booking WHERE state = 'pending';"
+            "SELECT booking_move(event_id, booking_id, 'voided', NULL, 'hold_expired', 0) "
+            "FROM booking WHERE state = 'expired'");
+}
+
+/* Found by the simulation: a worker frozen past its lease authorised what had been ended with
+ * nothing to void, and left the money reserved. */
+Test(purchase, a_charge_made_after_another_ended_the_purchase_is_given_back)
+{
+    struct rig_answer a;
+
+    setup();
+    rig.purchases.point = end_at;
+    one(0, "tok_visa", &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_EXPIRED);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rig_charge(&rig, &a.booking_id).outcome, PAYMENT_VOIDED);
+    cr_assert_eq(rows("SELECT count(*) FROM ticket"), 0);
+    teardown();
+}
+
 /* ---- what must be true whenever the provider is asked ---- */
 
 static int provider_calls;
