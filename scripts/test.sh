@@ -8,7 +8,7 @@ usage_test='./holdfast test [unit|integration|e2e|browser|sim|fuzz|all]... [-k P
     --keep          leave the stack of the tests running
   HOLDFAST_BUILD_DIR=DIR tests another build, a sanitizer build for one.'
 
-TEST_PASSED=0 TEST_FAILED=0 TEST_SKIPPED=0 TEST_KEEP='' TEST_PATTERN=''
+TEST_PASSED=0 TEST_FAILED=0 TEST_SKIPPED=0 TEST_FAILURES='' TEST_KEEP='' TEST_PATTERN=''
 
 verb_test() {
     local suites=() want=''
@@ -43,12 +43,14 @@ test_sum() {
         echo "--- sanitizer report: $report"
         head -n 40 "$report"
         TEST_FAILED=$((TEST_FAILED + 1))
+        TEST_FAILURES+="failed: $(grep -m1 -E 'ERROR:|runtime error:' "$report")"$'\n'
     done
     if [ $((TEST_PASSED + TEST_FAILED)) = 0 ]; then
         echo "no test ran${TEST_PATTERN:+: nothing matches '$TEST_PATTERN'}"
         TEST_FAILED=1
     fi
     if [ "$TEST_SKIPPED" -gt 0 ]; then echo "$TEST_SKIPPED test programs were skipped"; fi
+    printf '%s' "$TEST_FAILURES"
     echo "$TEST_PASSED passed, $TEST_FAILED failed"
     [ "$TEST_FAILED" = 0 ]
 }
@@ -108,6 +110,19 @@ test_count() {
         }
         END { close_test(); print passed + 0, failed + 0, skipped + 0 }' "$1")
     TEST_PASSED=$((TEST_PASSED + passed)) TEST_FAILED=$((TEST_FAILED + failed)) TEST_SKIPPED=$((TEST_SKIPPED + skipped))
+    if [ "$failed" != 0 ]; then TEST_FAILURES+=$(test_failures "$1")$'\n'; fi
+}
+
+# What failed and where it says so, to be read at the end of a long log: the program, then its cases and assertions.
+test_failures() {
+    awk '
+        /^test: / { name = $2 " " $3 " " $4 }
+        /^result: / && !/exit status (0|77)$/ { sub(/^result: */, ""); print "failed: " name ", " $0; bad = 1; next }
+        /^result: / { bad = 0 }
+        !bad { next }
+        /Assertion Failed/ { sub(/^\[----\] */, ""); print "failed:     " $0; told = 2; next }
+        told > 0 && /^\[----\] +[^ ]/ { sub(/^\[----\] */, ""); print "failed:       " $0; told--; next }
+        /^\[(FAIL|CRASH)|did not become true|Unexpected signal|ERROR: |runtime error: / { print "failed:     " $0 }' "$1"
 }
 
 # A stack of the tests' own, from nothing, so that no test finds another run's traces.
@@ -212,6 +227,11 @@ node_count() {
     passed=$(sed -n 's/^# pass //p' "$1" | tail -n 1)
     failed=$(sed -n 's/^# \(fail\|cancelled\) //p' "$1" | awk '{ n += $1 } END { print n + 0 }')
     if [ "$2" != 0 ] && [ "${failed:-0}" = 0 ]; then failed=1; fi
-    if [ "$failed" != 0 ]; then cat "$1"; else grep -E '^(ok|not ok)' "$1"; fi
+    if [ "$failed" = 0 ]; then
+        grep -E '^(ok|not ok)' "$1"
+    else
+        cat "$1"
+        TEST_FAILURES+="failed: ${1##*/}"$'\n'$(sed -nE 's/^ *(not ok .*|error: .*|location: .*)/failed:     \1/p' "$1")$'\n'
+    fi
     TEST_PASSED=$((TEST_PASSED + ${passed:-0})) TEST_FAILED=$((TEST_FAILED + failed))
 }

@@ -294,14 +294,11 @@ Test(db_pq, a_frozen_server_is_noticed_though_nobody_asks_it_anything)
     struct db_pq_metrics *metrics;
     struct call c;
     const char *why;
-    int64_t start_ns;
 
     setup_with(3, 2);
     metrics = db_pq_metrics(db)->base;
     server_pause(postgres);
-    start_ns = clock_mono_ns(&clock_system);
     LOOP_UNTIL(&loop, !db_ready(db, &why), 4000);
-    cr_assert_lt((clock_mono_ns(&clock_system) - start_ns) / 1000000, 3000);
     cr_assert_str_eq(why, "postgresql: the server does not answer");
     cr_assert_eq(metrics->db_breaker_open, 1);
     cr_assert_eq(query(&c, &count, NULL, NULL, 1000), STATUS_UNAVAILABLE, "at once");
@@ -422,8 +419,9 @@ Test(db_pq, one_holds_a_lock_until_it_lets_go_or_dies)
     while (c.first[0] == 'f');
     cr_assert_eq(lost_locks, 0);
     server_kill9(postgres);
-    LOOP_UNTIL(&loop, lost_locks == 1, 5000);
+    LOOP_UNTIL(&loop, lost_locks == 1 && !db_ready(rival, NULL), 5000);
     server_restart(postgres);
+    LOOP_UNTIL(&loop, db_ready(rival, NULL), 10000);
     lock(rival, &c, 7);
     cr_assert_str_eq(c.first, "t");
     db_close(rival);
@@ -482,8 +480,7 @@ Test(db_pq, without_a_server_statements_wait_then_are_refused)
     cr_assert_eq(query(&c, &count, NULL, NULL, 50), STATUS_OK);
     LOOP_UNTIL(&loop, c.calls == 1, 3000);
     cr_assert_eq(c.status, STATUS_TIMEOUT);
-    cr_assert(!db_ready(db, &why));
-    cr_assert(strstr(why, "refused"), "%s", why);
+    LOOP_UNTIL(&loop, !db_ready(db, &why) && strstr(why, "refused"), 3000);
     while (query(&c, &count, NULL, NULL, 100) == STATUS_OK)
         LOOP_UNTIL(&loop, c.calls == 1, 3000);
     cr_assert_eq(query(&c, &count, NULL, NULL, 100), STATUS_UNAVAILABLE,

