@@ -133,6 +133,7 @@ static void create(struct sim *s, struct http_request *req, json_t *body)
     int64_t amount;
     char why[200];
     struct charge *c;
+    bool confirm = true;
     const struct script *script;
     size_t known = s->book.count;
     const struct json_field fields[] = {
@@ -160,6 +161,7 @@ static void create(struct sim *s, struct http_request *req, json_t *body)
          .required = true,
          .min = 3,
          .max = 3},
+        {.key = "confirm", .kind = JSON_KIND_BOOL, .out = &confirm},
     };
 
     if (json_read(body, fields, array_len(fields), NULL, why, sizeof(why))) {
@@ -168,9 +170,9 @@ static void create(struct sim *s, struct http_request *req, json_t *body)
     }
     script = script_of(token);
     if (reply_outcome(req, charge_create(&s->book, reference, token, amount, currency,
-                                         first_state(script), &c)))
+                                         confirm ? first_state(script) : CHARGE_VOIDED, &c)))
         return;
-    if (s->book.count == known) { /* asked again: what is known, at once */
+    if (s->book.count == known || !confirm) { /* asked again: what is known, at once */
         reply_charge(req, c);
         return;
     }

@@ -3,7 +3,8 @@
  *
  *   (new) -> pending -> authorized -> captured -> (refunded in parts)
  *        \-> authorized  \-> voided
- *        \-> declined     pending -> voided */
+ *        \-> declined     pending -> voided
+ *        \-> voided: not to be confirmed, it keeps its reference from any other */
 #ifndef HOLDFAST_PAYSIM_CHARGE_H
 #define HOLDFAST_PAYSIM_CHARGE_H
 

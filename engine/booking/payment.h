@@ -22,7 +22,12 @@ enum payment_op {
     PAYMENT_CAPTURE,
     PAYMENT_VOID,
     PAYMENT_REFUND,
-    PAYMENT_LOOKUP
+    PAYMENT_LOOKUP,
+    /* Sees to it that no charge of this reference is made any more, by whoever asks with the
+     * AUTHORIZE's key, however late it arrives. UNKNOWN, VOIDED: there is none, and there will be
+     * none; provider_ref names what stands in its place. REFUSED: one was asked for before, LOOKUP
+     * tells what came of it. Otherwise: how the one stands that was made. */
+    PAYMENT_FENCE
 };
 
 /* How the charge stands after the call; normal flow. */
@@ -32,7 +37,7 @@ enum payment_outcome {
     PAYMENT_PENDING,  /* the provider decides later */
     PAYMENT_CAPTURED, /* also after a refund */
     PAYMENT_VOIDED,
-    PAYMENT_UNKNOWN, /* LOOKUP: there is no such charge */
+    PAYMENT_UNKNOWN, /* LOOKUP, FENCE: there is no such charge */
     PAYMENT_REFUSED, /* the charge is not in a state for this */
 };
 
@@ -47,7 +52,7 @@ struct payment_call {
     payment_cb cb;
     enum payment_op op;
     char reference[PAYMENT_REFERENCE_SIZE], key[PAYMENT_KEY_SIZE];
-    char token[PAYMENT_TOKEN_SIZE]; /* AUTHORIZE */
+    char token[PAYMENT_TOKEN_SIZE]; /* AUTHORIZE, FENCE */
     char currency[4];
     int64_t amount;                      /* minor units; REFUND: how much of it */
     char provider_ref[PAYMENT_REF_SIZE]; /* needed by CAPTURE, VOID, REFUND; LOOKUP goes by it, or

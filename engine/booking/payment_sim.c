@@ -12,6 +12,8 @@ static void build_create(struct payment_call *call)
     json_put_str(&w, "token", slice_str(call->token));
     json_put_int(&w, "amount", call->amount);
     json_put_str(&w, "currency", slice_str(call->currency));
+    if (call->op == PAYMENT_FENCE)
+        json_put_bool(&w, "confirm", false);
     json_object_end(&w);
 }
 
@@ -21,6 +23,7 @@ static void build_sim(const struct payment_provider *p, struct payment_call *cal
     buf_append_str(&call->url, p->url);
     switch (call->op) {
     case PAYMENT_AUTHORIZE:
+    case PAYMENT_FENCE:
         buf_append_str(&call->url, "/v1/charges");
         build_create(call);
         break;

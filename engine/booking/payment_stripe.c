@@ -5,9 +5,11 @@
  * The reference travels as metadata. A charge whose id is not known is looked up by repeating its
  * creation under the same key: Stripe then answers with what the first call did, while its search
  * lags by up to a minute. By its id it is read with its latest charge, which alone tells what was
- * refunded. A payment that wants the buyer to act in a browser is declined
- * (error_on_requires_action; an intent that is found in requires_action counts as that): a ticket
- * is bought in one request. */
+ * refunded. A purchase that has ended without a charge is fenced: an intent without a card is made
+ * under the key of the authorisation, so that a worker's authorisation that is still on its way
+ * finds its key used for something else and makes nothing. A payment that wants the buyer to act in
+ * a browser is declined (error_on_requires_action; an intent that is found in requires_action
+ * counts as that): a ticket is bought in one request. */
 #include "engine/base/json.h"
 #include "engine/booking/payment.h"
 
@@ -38,7 +40,7 @@ static void form_amount(struct buf *b, int64_t amount)
     form_put(b, "amount", text);
 }
 
-static void build_create(struct payment_call *call)
+static void build_create(struct payment_call *call, bool with_card)
 {
     char currency[4];
 
@@ -50,11 +52,14 @@ static void build_create(struct payment_call *call)
     buf_append_str(&call->url, "/v1/payment_intents");
     form_amount(&call->body, call->amount);
     form_put(&call->body, "currency", currency);
-    form_put(&call->body, "payment_method", call->token);
+    if (with_card)
+        form_put(&call->body, "payment_method", call->token);
     form_put(&call->body, "payment_method_types[]", "card");
     form_put(&call->body, "capture_method", "manual");
-    form_put(&call->body, "confirm", "true");
-    form_put(&call->body, "error_on_requires_action", "true");
+    if (with_card) {
+        form_put(&call->body, "confirm", "true");
+        form_put(&call->body, "error_on_requires_action", "true");
+    }
     form_put(&call->body, "metadata[reference]", call->reference);
 }
 
@@ -65,7 +70,8 @@ static void build_stripe(const struct payment_provider *p, struct payment_call *
     call->fetch.method = lookup_by_id ? HTTP_GET_ : HTTP_POST_;
     buf_append_str(&call->url, p->url);
     switch (call->op) {
-    case PAYMENT_AUTHORIZE: build_create(call); break;
+    case PAYMENT_AUTHORIZE: build_create(call, true); break;
+    case PAYMENT_FENCE: build_create(call, false); break;
     case PAYMENT_CAPTURE:
         buf_printf(&call->url, "/v1/payment_intents/%s/capture", call->provider_ref);
         break;
@@ -82,7 +88,7 @@ static void build_stripe(const struct payment_provider *p, struct payment_call *
             buf_printf(&call->url, "/v1/payment_intents/%s?expand%%5B%%5D=latest_charge",
                        call->provider_ref);
         else
-            build_create(call);
+            build_create(call, true);
         break;
     }
     payment_call_header(call, "Authorization: Bearer %s", p->api_key ? p->api_key : "");
@@ -150,7 +156,8 @@ static enum status read_refund(struct payment_call *call, const json_t *refund)
 }
 
 /* {"error":{"type","code","payment_intent"}}: a card error is a decline; a wrong state tells where
- * the intent stands. A key that was used for something else says nothing about the payment. */
+ * the intent stands. A key that was used for something else says nothing about the payment, but to
+ * a fence: there was an authorisation before it. */
 static enum status read_error(struct payment_call *call, const json_t *error, int http_status)
 {
     const char *type = json_string_value(json_object_get(error, "type"));
@@ -170,7 +177,7 @@ static enum status read_error(struct payment_call *call, const json_t *error, in
     }
     if (intent && (call->op == PAYMENT_CAPTURE || call->op == PAYMENT_VOID))
         return read_intent(call, intent);
-    if (type && strcmp(type, "idempotency_error") == 0)
+    if (type && strcmp(type, "idempotency_error") == 0 && call->op != PAYMENT_FENCE)
         return STATUS_PROTOCOL;
     if (http_status == 400 || http_status == 404) {
         call->outcome = call->op == PAYMENT_AUTHORIZE ? PAYMENT_DECLINED : PAYMENT_REFUSED;
@@ -194,6 +201,8 @@ static enum status parse_stripe(struct payment_call *call, int http_status, stru
         status = read_error(call, json_object_get(o, "error"), http_status);
     else
         status = call->op == PAYMENT_REFUND ? read_refund(call, o) : read_intent(call, o);
+    if (!status && call->op == PAYMENT_FENCE && call->outcome == PAYMENT_DECLINED)
+        call->outcome = PAYMENT_UNKNOWN; /* no card was asked: it waits for one, for ever */
     json_decref(o);
     return status;
 }

@@ -78,6 +78,7 @@ static const char *form_unknown(const struct form *f, const char *const *names)
 struct answer {
     struct buf body;
     int status;
+    bool invalid; /* the work did not begin: the key is not kept */
 };
 
 static void put_charge(struct buf *b, const struct stripe_intent *i, bool expand)
@@ -153,6 +154,7 @@ static void refuse_field(struct answer *a, const char *field)
     char more[120];
 
     snprintf(more, sizeof(more), ",\"param\":\"%s\"", field);
+    a->invalid = true;
     answer_error(a, 400, "invalid_request_error", "parameter_unknown", more, NULL);
 }
 
@@ -171,18 +173,20 @@ static void create(struct stripe_double *s, const struct form *f, struct answer 
                                         NULL};
     struct stripe_intent *i = &s->intents[s->intent_count];
     const char *method = form_get(f, "payment_method"), *unknown = form_unknown(f, names);
+    bool bare = !*method && !*form_get(f, "confirm");
     bool declined = strcmp(method, "pm_card_visa_chargeDeclined") == 0;
     bool acts = strcmp(method, "pm_card_authenticationRequired") == 0;
 
-    if (unknown || strcmp(form_get(f, "confirm"), "true") != 0 ||
+    if (unknown || (!bare && strcmp(form_get(f, "confirm"), "true") != 0) ||
         strcmp(form_get(f, "capture_method"), "manual") != 0 ||
-        strcmp(form_get(f, "error_on_requires_action"), "true") != 0 ||
+        (!bare && strcmp(form_get(f, "error_on_requires_action"), "true") != 0) ||
         strcmp(form_get(f, "payment_method_types[]"), "card") != 0 || !*form_get(f, "amount")) {
         refuse_field(a, unknown ? unknown : "one of those that are needed");
         return;
     }
-    if (!declined && !acts && strcmp(method, "pm_card_visa") != 0 &&
+    if (!bare && !declined && !acts && strcmp(method, "pm_card_visa") != 0 &&
         strcmp(method, "pm_processing") != 0) {
+        a->invalid = true;
         answer_error(a, 400, "invalid_request_error", "resource_missing",
                      ",\"param\":\"payment_method\"", NULL);
         return;
@@ -194,7 +198,7 @@ static void create(struct stripe_double *s, const struct form *f, struct answer 
     snprintf(i->method, sizeof(i->method), "%.63s", method);
     i->amount = strtoll(form_get(f, "amount"), NULL, 10);
     i->status = acts && s->accept_actions              ? "requires_action"
-                : declined || acts                     ? "requires_payment_method"
+                : bare || declined || acts             ? "requires_payment_method"
                 : strcmp(method, "pm_processing") == 0 ? "processing"
                                                        : "requires_capture";
     if (declined)
@@ -412,7 +416,8 @@ static void post(struct http_request *req, void *ctx)
         return;
     buf_init(&a.body, 8192);
     work(s, req, &a);
-    keep(s, key, req, &a);
+    if (!a.invalid)
+        keep(s, key, req, &a);
     if (kind == STRIPE_LOSE)
         s->parked[s->parked_count++] = req;
     else

@@ -4,7 +4,8 @@
  *
  * The payment method decides: pm_card_visa is authorised; pm_card_visa_chargeDeclined is declined;
  * pm_card_authenticationRequired wants the buyer to act, which is a decline when asked with
- * error_on_requires_action; pm_processing is decided later, by the test; others do not exist. */
+ * error_on_requires_action; pm_processing is decided later, by the test; others do not exist. An
+ * intent that is made without a payment method and not confirmed waits for one. */
 #ifndef HOLDFAST_TESTS_STRIPE_DOUBLE_H
 #define HOLDFAST_TESTS_STRIPE_DOUBLE_H
 

@@ -55,6 +55,21 @@ Test(charge, is_made_once_a_reference)
     teardown();
 }
 
+Test(charge, one_that_is_not_to_be_confirmed_keeps_its_reference_from_any_other)
+{
+    struct charge *c;
+
+    setup();
+    c = create("a", 100, CHARGE_VOIDED, CHARGE_OK);
+    cr_assert_eq(create("a", 100, CHARGE_AUTHORIZED, CHARGE_OK), c);
+    cr_assert(c->state == CHARGE_VOIDED && charge_capture(&book, c) == CHARGE_CONFLICT);
+    c = create("b", 100, CHARGE_AUTHORIZED, CHARGE_OK);
+    cr_assert(create("b", 100, CHARGE_VOIDED, CHARGE_OK) == c && c->state == CHARGE_AUTHORIZED);
+    reopen();
+    cr_assert_eq(create("a", 100, CHARGE_AUTHORIZED, CHARGE_OK)->state, CHARGE_VOIDED);
+    teardown();
+}
+
 Test(charge, captures_once_and_only_what_is_authorised)
 {
     struct charge *c;

@@ -80,6 +80,33 @@ Test(payment, stripe_authorises_with_manual_capture_and_an_idempotency_key)
     drop(&c);
 }
 
+Test(payment, stripe_is_fenced_by_an_intent_without_a_card_under_the_key_of_the_authorisation)
+{
+    struct payment_call c = call_of(PAYMENT_FENCE);
+
+    build(&payment_stripe, &c);
+    cr_assert_str_eq(c.url.at, "https://host/v1/payment_intents");
+    cr_assert_str_eq(c.body.at, "amount=12000&currency=eur&payment_method_types[]=card&"
+                                "capture_method=manual&"
+                                "metadata[reference]=7-018f0000-0000-7000-8000-00000000000a");
+    cr_assert(has_header(&c, "Idempotency-Key: 018f0000-0000-7000-8000-00000000000a-authorize"));
+    cr_assert_eq(c.fetch.method, HTTP_POST_);
+    drop(&c);
+}
+
+Test(payment, sim_is_fenced_by_a_charge_that_is_not_to_be_confirmed)
+{
+    struct payment_call c = call_of(PAYMENT_FENCE);
+
+    build(&payment_sim, &c);
+    cr_assert_str_eq(c.url.at, "https://host/v1/charges");
+    cr_assert_str_eq(c.body.at,
+                     "{\"reference\":\"7-018f0000-0000-7000-8000-00000000000a\",\"token\":"
+                     "\"pm_card_visa\",\"amount\":12000,\"currency\":\"EUR\",\"confirm\":false}");
+    cr_assert_eq(c.fetch.method, HTTP_POST_);
+    drop(&c);
+}
+
 Test(payment, stripe_captures_voids_refunds_and_looks_up_by_id)
 {
     static const struct {
@@ -160,6 +187,13 @@ static const struct {
     {PAYMENT_LOOKUP, 404,
      "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\"}}", STATUS_OK,
      PAYMENT_UNKNOWN},
+    {PAYMENT_FENCE, 200, "{\"id\":\"pi_1\",\"status\":\"requires_payment_method\"}", STATUS_OK,
+     PAYMENT_UNKNOWN},
+    {PAYMENT_FENCE, 400, "{\"error\":{\"type\":\"idempotency_error\"}}", STATUS_OK,
+     PAYMENT_REFUSED},
+    {PAYMENT_FENCE, 409,
+     "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"idempotency_key_in_use\"}}",
+     STATUS_UNAVAILABLE, 0},
 };
 
 Test(payment, stripe_answers_mean_what_the_documentation_says)
