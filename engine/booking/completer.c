@@ -21,6 +21,7 @@ static void purchases_cb(struct db_request *request, enum status status,
         if (!p)
             break; /* too many in flight: the lease runs out again */
         purchase_row_read(&p->ledger.row, result, i, 0);
+        p->lease = c->lease;
         purchase_resume(p);
     }
     asked(c, result);
@@ -50,9 +51,11 @@ static void ask(struct completer *c)
 
     c->purchase_request.cb = purchases_cb;
     c->refund_request.cb = refunds_cb;
-    if (!c->asking_purchases)
+    if (!c->asking_purchases) {
+        c->lease = purchase_lease_now(c->purchases);
         c->asking_purchases =
             ledger_resume_submit(db, &c->purchase_request, &ledger_resume, lease_ms) == STATUS_OK;
+    }
     if (!c->asking_refunds)
         c->asking_refunds = ledger_resume_submit(db, &c->refund_request, &refund_resume_statement,
                                                  lease_ms) == STATUS_OK;

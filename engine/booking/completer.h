@@ -14,6 +14,7 @@ struct completer {
     /* private */
     struct timer timer;
     struct db_request purchase_request, refund_request;
+    struct purchase_lease lease; /* of the purchases that are asked for */
     bool asking_purchases, asking_refunds, closing;
 };
 

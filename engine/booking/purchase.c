@@ -52,8 +52,9 @@ static enum step next_step(struct purchase *p)
     case CHARGE_AUTHORIZED: return purchase_hold_is_over(p) ? STEP_RETAKE : STEP_COMMIT;
     case CHARGE_CAPTURING: return STEP_CAPTURE;
     case CHARGE_VOIDING: return STEP_FIND_CHARGE;
-    /* A worker that was frozen past its lease may have authorised what another had ended and found
-     * nothing to void for: it gives its charge back itself. */
+    /* What has ended is fenced at the provider. Where the fence does not hold, as when a provider
+     * has forgotten the key or an engine of before fences ended it, who was frozen past its lease
+     * and authorised gives its charge back itself. */
     case CHARGE_VOIDED: return p->charged ? STEP_FIND_CHARGE : STEP_END;
     case CHARGE_NONE:
     case CHARGE_DECLINED:
@@ -135,6 +136,7 @@ static void run_begin(struct purchase *p)
     enum status status;
 
     p->ledger.cb = begin_cb;
+    p->lease = purchase_lease_now(p->all);
     status = ledger_begin(p->all->db, &p->ledger, p->all->lease_ms);
     if (status) {
         purchase_decide(p, status);
@@ -345,6 +347,12 @@ struct payment_provider *purchases_provider(struct purchases *all, struct slice 
     return NULL;
 }
 
+struct purchase_lease purchase_lease_now(const struct purchases *all)
+{
+    return (struct purchase_lease){.mono_ns = loop_mono_ns(all->loop),
+                                   .wall_ms = loop_wall_ms(all->loop)};
+}
+
 struct purchase *purchase_take(struct purchases *all)
 {
     struct purchase *p = pool_take(&all->pool);
@@ -353,6 +361,7 @@ struct purchase *purchase_take(struct purchases *all)
         return NULL;
     memset(p, 0, sizeof(*p));
     p->all = all;
+    p->lease = purchase_lease_now(all);
     purchase_row_init(&p->ledger.row);
     all->metrics.purchases_in_flight++;
     return p;

@@ -3,7 +3,7 @@
  *
  *   begin -> authorize -> authorized -> commit -> sold -> capture -> captured -> end
  *     |          |  |                     |
- *     |          |  |                     \-refused-> find charge -> void -> voided -> end
+ *     |          |  |                     \-refused-> find or fence charge -> void -> voided -> end
  *     |          |  |
  *     |          |  \-lost answer-> look up -> authorized, pend, declined
  *     |          |
@@ -22,7 +22,9 @@
  *
  * A worker that dies leaves a lease that runs out; whoever asks the ledger next goes on from the
  * recovery point. Two workers on one purchase are harmless: every move is checked in PostgreSQL,
- * every call to the provider has its key. */
+ * every call to the provider has its key. What ends without a charge is fenced at the provider
+ * before that is on record: a worker that was stopped just before it authorised, and asks when all
+ * is over, is answered that there is no charge, and may die of it. */
 #ifndef HOLDFAST_BOOKING_PURCHASE_H
 #define HOLDFAST_BOOKING_PURCHASE_H
 
@@ -31,6 +33,7 @@
 #include "engine/booking/ledger.h"
 
 #define PURCHASE_PROVIDERS_MAX 2
+#define PURCHASE_LEASE_MARGIN  4 /* the last of so many parts of a lease is not counted on */
 #define PURCHASE_TRACE_SIZE    64
 
 #define PURCHASE_METRICS(X)                                                                        \
@@ -46,6 +49,8 @@
       "purchases taken over from a worker that died, or looked after later")                       \
     X(COUNTER, purchases_put_off_total,                                                            \
       "purchases left to the completer because a dependency did not answer")                       \
+    X(COUNTER, purchases_late_total,                                                               \
+      "purchases whose worker came too late to ask the provider: its lease was over")              \
     X(COUNTER, refunds_total, "refunds begun")                                                     \
     X(COUNTER, webhooks_total, "webhooks received, each once")                                     \
     X(COUNTER, webhooks_refused_total, "webhooks without a valid signature")                       \
@@ -82,6 +87,12 @@ struct purchases {
     bool stopped;
 };
 
+/* When a lease was asked for, by both clocks of this process: PostgreSQL grants it afterwards, so
+ * it runs for at least lease_ms from here. */
+struct purchase_lease {
+    int64_t mono_ns, wall_ms;
+};
+
 struct purchase {
     struct purchases *all;
     struct ledger_call ledger; /* ledger.row is the purchase */
@@ -97,6 +108,7 @@ struct purchase {
     struct hold_terms terms;  /* of retake */
     enum booking_outcome why; /* of expire */
     unsigned step;
+    struct purchase_lease lease;
     bool answer_lost;
     bool
         charged; /* the provider has told this worker of a charge; nobody has looked for it since */
@@ -119,8 +131,11 @@ void purchase_drop(struct purchase *p);
 /* The row is filled from request and hold. `decided` may come inside these calls. */
 void purchase_begin(struct purchase *p); /* an event with charge */
 void purchase_buy(struct purchase *p);   /* without: one step */
-/* The row is as the ledger has it, its lease is ours. */
+/* The row is as the ledger has it, its lease is ours; where it was not asked for after
+ * purchase_take, purchase->lease tells when. */
 void purchase_resume(struct purchase *p);
+
+struct purchase_lease purchase_lease_now(const struct purchases *all);
 
 static inline struct purchase_row *purchase_row(struct purchase *p)
 {

@@ -73,9 +73,28 @@ static void authorize_cb(struct payment_call *call, enum status status)
     }
 }
 
+/* By both clocks: one stands still while the machine is suspended, the other may be set back. */
+static bool lease_is_over(const struct purchase *p)
+{
+    const struct purchases *all = p->all;
+    int64_t counted_ms = all->lease_ms - all->lease_ms / PURCHASE_LEASE_MARGIN;
+    struct purchase_lease now = purchase_lease_now(all);
+
+    return now.mono_ns - p->lease.mono_ns >= counted_ms * 1000000 ||
+           now.wall_ms - p->lease.wall_ms >= counted_ms;
+}
+
+/* No card is asked by who may be the second to work on the purchase. Nothing is put off either: the
+ * lease, somebody else's perhaps by now, runs out by itself. */
 void purchase_run_authorize(struct purchase *p)
 {
-    ask(p, PAYMENT_AUTHORIZE, "authorize", authorize_cb);
+    if (!lease_is_over(p)) {
+        ask(p, PAYMENT_AUTHORIZE, "authorize", authorize_cb);
+        return;
+    }
+    p->all->metrics.purchases_late_total++;
+    purchase_decide(p, STATUS_TIMEOUT);
+    purchase_go(p, STEP_END);
 }
 
 static void look_up_cb(struct payment_call *call, enum status status)
@@ -90,10 +109,29 @@ static void look_up_cb(struct payment_call *call, enum status status)
     learnt(p);
 }
 
+static void fenced_cb(struct payment_call *call, enum status status)
+{
+    struct purchase *p = container_of(call, struct purchase, payment);
+
+    if (!status && call->outcome == PAYMENT_REFUSED) {
+        ask(p, PAYMENT_LOOKUP, "authorize", look_up_cb);
+    } else if (!status && (call->outcome == PAYMENT_UNKNOWN || call->outcome == PAYMENT_VOIDED)) {
+        keep_ref(p);
+        p->why = OUTCOME_HOLD_EXPIRED;
+        purchase_go(p, STEP_EXPIRE);
+    } else {
+        look_up_cb(call, status);
+    }
+}
+
+/* A charge that there is not when the hold has ended is not made any more. */
 void purchase_run_look_up(struct purchase *p)
 {
+    bool last_call = purchase_hold_is_over(p) && !purchase_row(p)->provider_ref[0];
+
     p->all->metrics.payments_asked_total++;
-    ask(p, PAYMENT_LOOKUP, "authorize", look_up_cb);
+    ask(p, last_call ? PAYMENT_FENCE : PAYMENT_LOOKUP, "authorize",
+        last_call ? fenced_cb : look_up_cb);
 }
 
 static void capture_cb(struct payment_call *call, enum status status)
@@ -121,23 +159,27 @@ static void find_charge_cb(struct payment_call *call, enum status status)
 
     if (status) {
         purchase_put_off(p, status);
-        return;
+    } else if (call->op == PAYMENT_FENCE && call->outcome == PAYMENT_REFUSED) {
+        ask(p, PAYMENT_LOOKUP, "authorize", find_charge_cb);
+    } else {
+        keep_ref(p);
+        purchase_go(p, call->outcome == PAYMENT_DECLINED || call->outcome == PAYMENT_VOIDED ||
+                               !call->provider_ref[0]
+                           ? STEP_VOIDED
+                           : STEP_VOID);
     }
-    keep_ref(p);
-    purchase_go(p, call->outcome == PAYMENT_UNKNOWN || call->outcome == PAYMENT_DECLINED ||
-                           call->outcome == PAYMENT_VOIDED
-                       ? STEP_VOIDED
-                       : STEP_VOID);
 }
 
-/* Before a void: a charge whose id is not known is looked for by its reference. */
+/* Before a void: a charge whose id is not known is looked for by its reference. That there is none
+ * is true of this moment only, another worker's authorisation may be on its way: the fence makes it
+ * true for good. */
 void purchase_run_find_charge(struct purchase *p)
 {
     p->charged = false;
     if (purchase_row(p)->provider_ref[0])
         purchase_go(p, STEP_VOID);
     else
-        ask(p, PAYMENT_LOOKUP, "authorize", find_charge_cb);
+        ask(p, PAYMENT_FENCE, "authorize", find_charge_cb);
 }
 
 static void void_cb(struct payment_call *call, enum status status)

@@ -5,9 +5,10 @@
 #include <stdio.h>
 
 /*   due payments -> look up --same--> compared
- *                     |  \--still authorised, nothing sold--> void --> compared
- *                     |--different--> told --> compared
- *                     \--no answer--> due again in a minute (payment_reconcile has set that) */
+ *        |            |  \--still authorised, nothing sold--> void --> compared
+ *        |            |--different--> told --> compared
+ *        |            \--no answer--> due again in a minute (payment_reconcile has set that)
+ *        \-ended, no charge known-> fence: as look up, and what is not there does not come later */
 
 const struct db_statement reconciler_due_statement = {
     .name = "payment_reconcile",
@@ -96,7 +97,8 @@ static bool agrees(const struct purchase_row *row, const struct payment_call *ca
         return call->outcome == PAYMENT_CAPTURED && call->captured == row->captured &&
                (call->refunded_unknown || call->refunded == row->refunded);
     return call->outcome == PAYMENT_VOIDED || call->outcome == PAYMENT_DECLINED ||
-           call->outcome == PAYMENT_UNKNOWN;
+           call->outcome == PAYMENT_UNKNOWN ||
+           (call->outcome == PAYMENT_REFUSED && !call->provider_ref[0]); /* nothing came of it */
 }
 
 static void looked_up_cb(struct payment_call *call, enum status status)
@@ -121,6 +123,25 @@ static void looked_up_cb(struct payment_call *call, enum status status)
     }
 }
 
+static void fenced_cb(struct payment_call *call, enum status status)
+{
+    struct reconciler_job *j = container_of(call, struct reconciler_job, payment);
+
+    if (!status && call->outcome == PAYMENT_REFUSED)
+        ask(j, PAYMENT_LOOKUP, "authorize", looked_up_cb);
+    else
+        looked_up_cb(call, status);
+}
+
+/* That a provider knows of no charge now does not tell that none is on its way. */
+static void compare(struct reconciler_job *j)
+{
+    if (j->row.charge == CHARGE_CAPTURED || j->row.provider_ref[0])
+        ask(j, PAYMENT_LOOKUP, "authorize", looked_up_cb);
+    else
+        ask(j, PAYMENT_FENCE, "authorize", fenced_cb);
+}
+
 static void due_cb(struct db_request *request, enum status status, const struct db_result *result)
 {
     struct reconciler *r = container_of(request, struct reconciler, request);
@@ -132,7 +153,7 @@ static void due_cb(struct db_request *request, enum status status, const struct 
         j->busy = true;
         r->busy++;
         purchase_row_read(&j->row, result, i, 0);
-        ask(j, PAYMENT_LOOKUP, "authorize", looked_up_cb);
+        compare(j);
     }
     if (r->busy && !r->closing)
         timer_start(&r->timer, 20, (uint64_t)r->timer_ms);

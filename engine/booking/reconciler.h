@@ -1,7 +1,9 @@
 /* The reconciler: asks the provider about every payment that has come to rest, once, and compares.
- * A card that is still blocked though the booking ended without a sale is released; any other
- * difference is told in the log and counted, for people to decide. Every engine has one; what one
- * takes the others skip. */
+ * Once is enough because what is at rest there stays so: captured, voided and declined are ends,
+ * and a payment that ended without a charge is fenced instead of looked up. It is due again every
+ * minute until the provider has answered. A card that is still blocked though the booking ended
+ * without a sale is released; any other difference is told in the log and counted, for people to
+ * decide. Every engine has one; what one takes the others skip. */
 #ifndef HOLDFAST_BOOKING_RECONCILER_H
 #define HOLDFAST_BOOKING_RECONCILER_H
 

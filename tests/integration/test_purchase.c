@@ -508,6 +508,91 @@ Test(purchase, the_key_of_a_worker_that_died_is_taken_over_by_whoever_asks_again
     teardown();
 }
 
+/* ---- a worker that is stopped just before it authorises ---- */
+
+static void outlast_lease(void *ctx, const char *step)
+{
+    if (strcmp(step, "authorize") != 0)
+        return;
+    rig.purchases.point = NULL;
+    (void)ctx;
+    until_one("SELECT count(*) FROM booking WHERE lease_until < clock_timestamp()");
+}
+
+Test(purchase, a_worker_that_wakes_past_its_lease_does_not_call_the_provider)
+{
+    struct rig_answer a;
+
+    setup();
+    rig.purchases.point = outlast_lease;
+    one(0, "tok_visa", &a);
+    cr_assert_eq(a.status, STATUS_TIMEOUT);
+    cr_assert_eq(rig.purchases.metrics.purchases_late_total, 1);
+    cr_assert_eq(rig_charge(&rig, &a.booking_id).outcome, PAYMENT_UNKNOWN);
+    rig_settle(&rig, &servers); /* whoever has the lease goes on */
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed'"), 1);
+    teardown();
+}
+
+static struct rig frozen;
+
+/* Past the look at its lease, as one whose clocks stood still too; killed by the answer. */
+static void freeze_then_die(void *ctx, const char *step)
+{
+    (void)ctx;
+    if (frozen.purchases.lease_ms > 60000)
+        kill(getpid(), SIGKILL);
+    if (strcmp(step, "authorize") != 0)
+        return;
+    frozen.purchases.lease_ms = 3600000;
+    raise(SIGSTOP);
+    uv_update_time(&frozen.loop.uv);
+}
+
+static pid_t frozen_engine(void)
+{
+    pid_t child = fork();
+    int code;
+
+    if (child == 0) {
+        struct hold hold;
+        struct rig_answer a;
+
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        rig_open(&frozen, &servers);
+        frozen.hold_ms = 1500;
+        rig_hold(&frozen, 0, 2, &hold);
+        frozen.purchases.point = freeze_then_die;
+        rig_buy(&frozen, &hold, "tok_visa", NULL, &a);
+        rig_settle(&frozen, &servers);
+        _exit(0);
+    }
+    cr_assert(waitpid(child, &code, WUNTRACED) == child && WIFSTOPPED(code));
+    return child;
+}
+
+/* The life that no memory of the worker covers: stopped before it authorises, its purchase ended by
+ * another, and killed between the provider's answer and whatever it would have done about it. */
+Test(purchase, a_charge_asked_for_when_all_was_over_is_none_though_its_worker_is_killed)
+{
+    pid_t child;
+    int code;
+
+    rig_servers_start(&servers, 100);
+    child = frozen_engine();
+    rig_open(&rig, &servers);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rows("SELECT count(*) FROM booking b JOIN payment p USING (event_id, booking_id) "
+                      "WHERE b.state = 'expired' AND p.state = 'voided'"),
+                 1);
+    kill(child, SIGCONT);
+    waitpid(child, &code, 0);
+    cr_assert(WIFSIGNALED(code) && WTERMSIG(code) == SIGKILL, "it was answered, and died");
+    rig_audit(&rig, &servers);
+    rig_close(&rig);
+    rig_servers_stop(&servers);
+}
+
 /* ---- late payments ---- */
 
 /* An engine dies when the card is authorised; the hold ends before another one looks. */
@@ -642,6 +727,27 @@ Test(purchase, the_reconciler_tells_what_the_provider_has_otherwise_and_frees_a_
                10000);
     cr_assert_eq(rig.purchases.metrics.reconciled_total, 2);
     cr_assert_eq(rig_charge(&rig, &blocked.booking_id).outcome, PAYMENT_VOIDED);
+    reconciler_close(&reconciler);
+    teardown();
+    reconciler_free(&reconciler);
+}
+
+Test(purchase, the_reconciler_fences_what_ended_without_a_charge)
+{
+    struct reconciler reconciler;
+    struct uuid booking;
+
+    rig_servers_start(&servers, 100);
+    cr_assert(killed_engine("authorize", 0, "tok_visa", NULL, 0));
+    rig_open(&rig, &servers);
+    end_at(NULL, "authorize"); /* as an engine of before fences did */
+    cr_assert(uuid_parse(slice_str(server_sql(servers.postgres, "SELECT booking_id FROM booking")),
+                         &booking));
+    reconciler_init(&reconciler, &rig.purchases, 20, 0);
+    LOOP_UNTIL(&rig.loop, rows("SELECT count(*) FROM payment WHERE reconcile_due IS NULL") == 1,
+               10000);
+    cr_assert_eq(rig_charge(&rig, &booking).outcome, PAYMENT_VOIDED, "none can come any more");
+    cr_assert_eq(rig.purchases.metrics.reconciled_total, 0);
     reconciler_close(&reconciler);
     teardown();
     reconciler_free(&reconciler);

@@ -10,6 +10,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <unistd.h>
 
 TestSuite(stripe, .timeout = 120, .fini = assert_no_leaks);
 
@@ -224,6 +225,78 @@ Test(stripe, a_key_that_is_not_ours_says_nothing_about_the_payment)
     teardown();
 }
 
+/* ---- a hold that ends before it is known whether the card was charged ---- */
+
+static void outlast_hold(void *ctx, const char *step)
+{
+    (void)ctx;
+    while (strcmp(step, "look_up") == 0 &&
+           rows("SELECT count(*) FROM booking WHERE state = 'pending' AND hold_expires > "
+                "clock_timestamp() - interval '2500 ms'"))
+        usleep(10000);
+}
+
+static int answers;
+static enum status answered;
+
+static void answer_cb(struct payment_call *call, enum status status)
+{
+    (void)call;
+    answers++;
+    answered = status;
+}
+
+/* The authorisation of a worker that was stopped before, when all is over. */
+static void authorize_late(const struct uuid *booking, struct payment_call *call)
+{
+    char id[UUID_TEXT_SIZE];
+
+    *call = (struct payment_call){
+        .cb = answer_cb, .op = PAYMENT_AUTHORIZE, .amount = 2 * SALE_PRICE, .currency = "EUR"};
+    payment_reference(SALE_EVENT, booking, call->reference);
+    uuid_format(booking, id);
+    snprintf(call->key, sizeof(call->key), "%s-authorize", id);
+    snprintf(call->token, sizeof(call->token), "pm_card_visa");
+    answers = 0;
+    cr_assert_eq(payment_submit(&rig.purchases.providers[0], call), STATUS_OK);
+    LOOP_UNTIL(&rig.loop, answers == 1, 5000);
+}
+
+Test(stripe, a_charge_that_is_not_there_when_its_hold_has_ended_does_not_come_later)
+{
+    struct rig_answer a;
+    struct payment_call call;
+
+    setup();
+    rig.hold_ms = 1000;
+    rig.purchases.point = outlast_hold;
+    trouble("/payment_intents", STRIPE_FAIL, 1);
+    buy(0, "pm_card_visa", &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_EXPIRED);
+    rig_settle(&rig, &servers);
+    authorize_late(&a.booking_id, &call);
+    cr_assert_eq(answered, STATUS_PROTOCOL);
+    cr_assert_eq(stripe.intent_count, 1);
+    cr_assert_str_eq(stripe.intents[0].method, "", "no card was asked");
+    cr_assert_str_eq(stripe.intents[0].status, "canceled");
+    teardown();
+}
+
+Test(stripe, a_charge_that_was_made_is_found_when_its_hold_has_ended)
+{
+    struct rig_answer a;
+
+    setup();
+    rig.hold_ms = 1000;
+    rig.purchases.point = outlast_hold;
+    trouble("/payment_intents", STRIPE_LOSE, 1);
+    buy(0, "pm_card_visa", &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_CONFIRMED, "its seats were free");
+    rig_settle(&rig, &servers);
+    cr_assert(stripe.intent_count == 1 && stripe.replays == 1);
+    teardown();
+}
+
 /* ---- refunds ---- */
 
 static int refunds_decided, refunds_begun;
@@ -347,6 +420,27 @@ Test(stripe, the_reconciler_compares_what_was_refunded)
                10000);
     cr_assert_eq(rig.purchases.metrics.reconciled_total, 1);
     stripe.intents[1].refunded -= 100;
+    reconciler_close(&reconciler);
+    teardown();
+    reconciler_free(&reconciler);
+}
+
+Test(stripe, the_reconciler_asks_no_card_for_what_was_refused_before_it_was_a_charge)
+{
+    struct reconciler reconciler;
+    struct rig_answer a;
+    struct payment_call call;
+
+    setup();
+    buy(0, "pm_that_is_not_there", &a);
+    cr_assert_eq(a.state, BOOKING_DECLINED);
+    reconciler_init(&reconciler, &rig.purchases, 20, 0);
+    LOOP_UNTIL(&rig.loop, rows("SELECT count(*) FROM payment WHERE reconcile_due IS NULL") == 1,
+               10000);
+    cr_assert_eq(rig.purchases.metrics.reconciled_total, 0, "nobody is of another opinion");
+    authorize_late(&a.booking_id, &call);
+    cr_assert_eq(answered, STATUS_PROTOCOL);
+    cr_assert(stripe.intent_count == 1 && !stripe.intents[0].method[0]);
     reconciler_close(&reconciler);
     teardown();
     reconciler_free(&reconciler);
