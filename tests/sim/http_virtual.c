@@ -3,6 +3,7 @@
 #include "engine/base/mem.h"
 #include "engine/net/http_client.h"
 #include "tests/sim/stores.h"
+#include "tests/sim/trouble.h"
 
 struct http_client {
     struct host *host;
@@ -14,7 +15,8 @@ void (*virtual_server)(struct virtual_call *call);
 struct job {
     struct host *host;
     struct http_fetch *fetch; /* NULL: nobody waits */
-    struct sim_event progress, deadline;
+    struct sim_event progress, deadline, freeze;
+    int64_t frozen_ns; /* its engine stops before this is on its way, for so long */
     struct virtual_call call;
     char *path, *body, *key;
     enum status failed;
@@ -100,7 +102,25 @@ static void arrive(struct sim_event *e)
         if (happens(stores.faults.pay_lost))
             j->failed = STATUS_TIMEOUT;
     }
+    if (j->frozen_ns)
+        trouble_charged(j->host);
     world_at(e, NULL, latency_ns(stores.faults.slow) + j->call.pause_ns, answer);
+}
+
+static void freeze(struct sim_event *e)
+{
+    struct job *j = container_of(e, struct job, freeze);
+
+    trouble_freeze(j->host, j->frozen_ns);
+}
+
+/* Checked its lease, and was stopped before the request was on the wire: for longer than a lease
+ * mostly. */
+static void hesitate(struct job *j)
+{
+    j->frozen_ns = (2000 + (int64_t)chance(7000)) * MS;
+    world_at(&j->freeze, NULL, 0, freeze);
+    world_at(&j->progress, NULL, j->frozen_ns - MS, arrive);
 }
 
 static char *header(const struct http_fetch *fetch, const char *name)
@@ -130,6 +150,8 @@ enum status http_fetch_submit(struct http_client *c, struct http_fetch *fetch)
     buf_init(&j->call.answer, 65536);
     world_at(&j->progress, NULL, latency_ns(stores.faults.slow), arrive);
     world_at(&j->deadline, NULL, (int64_t)fetch->deadline_ms * MS, late);
+    if (slice_is(j->call.path, "/v1/charges") && happens(stores.faults.pay_frozen))
+        hesitate(j);
     world_enter(was);
     return STATUS_OK;
 }

@@ -160,6 +160,9 @@ static void check_charges(void)
         if (v.captured && !was_sold(b->row.state))
             broken("I5: booking %s is %s and its money is taken", text_of(&id),
                    booking_state_text(b->row.state));
+        if (v.reserved && (b->row.charge == CHARGE_VOIDED || b->row.charge == CHARGE_DECLINED))
+            broken("I5: booking %s has ended without a charge and money is reserved for it",
+                   text_of(&id));
         if (v.captured > b->row.total || v.refunded > refunds_of(b))
             broken("I5: booking %s: %" PRId64 " taken, %" PRId64 " returned, price %" PRId64
                    ", owed back %" PRId64,

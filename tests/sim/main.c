@@ -77,6 +77,7 @@ static const struct bug bugs[] = {
     {"no-key", &stores.pg.plant.no_key, NULL, 0},
     {"capture-before-commit", &provider_options.capture_at_once, NULL, 0},
     {"void-forgotten", &provider_options.void_forgotten, NULL, 0},
+    {"fence-forgotten", &provider_options.fence_forgotten, NULL, 0},
     {"refund-twice", &provider_options.refund_twice, NULL, 0},
     {"rev-skipped", NULL, &stores.redis.skip_revs, 20},
     {"news-forgotten", NULL, &stores.bus_forgets, 40},

@@ -10,7 +10,13 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum { SLOW_MS = 5000, HANG_MS = 60000, PEND_SHORT_MS = 200, PEND_LATE_MS = 6000 };
+enum {
+    SLOW_MS = 5000,
+    HANG_MS = 60000,
+    PEND_SHORT_MS = 200,
+    PEND_LATE_MS = 6000,
+    FENCES_MAX = 1024
+};
 
 struct provider_options provider_options;
 void (*provider_webhook)(struct slice payload);
@@ -19,6 +25,7 @@ uint64_t provider_changes;
 static struct charge_book book;
 static struct list decisions;
 static unsigned webhook_count, refund_count;
+static bool fences[FENCES_MAX]; /* plant: charges, by sequence, that only keep others away */
 
 /* ---- decisions that come later ---- */
 
@@ -99,12 +106,20 @@ static enum charge_state first_state(const struct script *s)
                                            : CHARGE_PENDING;
 }
 
+/* Plant: what the fence has put there is overwritten by who comes later. */
+static void forget_fence(struct charge *c, const struct script *script)
+{
+    if (c->sequence < FENCES_MAX && fences[c->sequence] && c->state == CHARGE_VOIDED)
+        c->state = first_state(script) == CHARGE_AUTHORIZED ? CHARGE_AUTHORIZED : CHARGE_VOIDED;
+}
+
 static void create(struct virtual_call *call)
 {
     char why[100];
     json_t *body = json_parse_object(call->body, why, sizeof(why));
     const char *reference = json_string_value(json_object_get(body, "reference")),
                *token = json_string_value(json_object_get(body, "token"));
+    bool fence = json_is_false(json_object_get(body, "confirm"));
     const struct script *script;
     struct charge *c;
     size_t known = book.count;
@@ -114,11 +129,15 @@ static void create(struct virtual_call *call)
     if (charge_create(&book, slice_str(reference), slice_str(token),
                       json_integer_value(json_object_get(body, "amount")),
                       slice_str(json_string_value(json_object_get(body, "currency"))),
-                      first_state(script), &c)) {
+                      fence ? CHARGE_VOIDED : first_state(script), &c)) {
         call->http_status = 422;
     } else {
+        if (book.count > known && fence && c->sequence < FENCES_MAX)
+            fences[c->sequence] = provider_options.fence_forgotten;
+        else if (!fence)
+            forget_fence(c, script);
         reply(call, 0, c);
-        if (book.count > known) {
+        if (book.count > known && !fence) {
             call->pause_ns = pause_of(script->authorize);
             if (c->state == CHARGE_PENDING)
                 decide_after(c);
@@ -204,6 +223,7 @@ void provider_begin(void)
     (void)status;
     list_init(&decisions);
     webhook_count = 0;
+    memset(fences, 0, sizeof(fences));
     virtual_server = serve;
 }
 

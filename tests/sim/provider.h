@@ -8,6 +8,7 @@
 struct provider_options {
     bool capture_at_once; /* plant: the money is taken when the card is authorised */
     bool void_forgotten;  /* plant: says that it is voided, and keeps the money reserved */
+    bool fence_forgotten; /* plant: says that there is no charge, and lets one come later */
     bool refund_twice;    /* plant: does not know the key of a refund again */
 };
 extern struct provider_options provider_options;

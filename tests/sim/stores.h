@@ -19,6 +19,7 @@ struct faults {
     unsigned bus_lost;    /* on the topic, the acknowledgement is lost */
     unsigned bus_twice;
     unsigned pay_not_run, pay_lost, pay_twice;
+    unsigned pay_frozen; /* the engine is stopped when it has decided to charge, before it does */
     unsigned ask_lost, ask_twice; /* a buyer's request; late ones: slow */
 };
 

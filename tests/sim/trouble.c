@@ -26,6 +26,12 @@ static void born(struct sim_event *e)
         process_start(id);
 }
 
+static void kill_for_a_while(unsigned id)
+{
+    process_kill(id);
+    world_at(&births[id], NULL, (200 + (int64_t)chance(3000)) * MS, born);
+}
+
 static void kill_one(void)
 {
     unsigned id = chance(PROCESSES_MAX);
@@ -33,8 +39,24 @@ static void kill_one(void)
     if (!processes[id])
         return;
     trouble_counts.killed++;
-    process_kill(id);
-    world_at(&births[id], NULL, (200 + (int64_t)chance(3000)) * MS, born);
+    kill_for_a_while(id);
+}
+
+void trouble_freeze(struct host *h, int64_t for_ns)
+{
+    if (!h->alive || h->wakes_ns > world.now_ns)
+        return;
+    TRACE("engine %u is frozen before it charges", h->id);
+    trouble_counts.frozen_paying++;
+    host_stop(h, for_ns, chance(2));
+}
+
+void trouble_charged(const struct host *h)
+{
+    if (!h->alive || trouble_is_over() || chance(2))
+        return;
+    trouble_counts.killed_paying++;
+    kill_for_a_while(h->id);
 }
 
 /* For longer than a lease, now and then: it wakes believing what is no longer so. */
@@ -254,6 +276,7 @@ enum trouble_kind trouble_begin(enum trouble_kind asked)
                                     .pay_not_run = rate(100),
                                     .pay_lost = rate(100),
                                     .pay_twice = rate(100),
+                                    .pay_frozen = rate(200),
                                     .ask_lost = rate(60),
                                     .ask_twice = rate(100)};
     world_at(&next_blow, NULL, (int64_t)chance(2000) * MS, blow);

@@ -2,8 +2,7 @@
 #ifndef HOLDFAST_TESTS_SIM_TROUBLE_H
 #define HOLDFAST_TESTS_SIM_TROUBLE_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "tests/sim/world.h"
 
 /* Kinds of worlds. In one that lies, Redis gives wrong data under its own name; then only the truth
  * is held to the promises. */
@@ -14,6 +13,8 @@ enum trouble_kind { TROUBLE_NONE, TROUBLE_FAULTS, TROUBLE_LIES };
     X(killed)                                                                                      \
     X(stopped)                                                                                     \
     X(suspended)                                                                                   \
+    X(frozen_paying)                                                                               \
+    X(killed_paying)                                                                               \
     X(clock_jumps)                                                                                 \
     X(redis_restarts)                                                                              \
     X(redis_flushes)                                                                               \
@@ -34,6 +35,10 @@ struct trouble_counts {
 extern struct trouble_counts trouble_counts;
 
 enum trouble_kind trouble_begin(enum trouble_kind kind);
+/* An engine is stopped with a charge on its lips, which reaches the provider at the end of that. */
+void trouble_freeze(struct host *h, int64_t for_ns);
+/* It has: the engine dies of it, or wakes. */
+void trouble_charged(const struct host *h);
 bool trouble_is_over(void); /* healed, or there was none */
 void trouble_heal(void);    /* everything is well from now on, and every engine lives */
 
