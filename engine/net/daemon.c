@@ -206,7 +206,8 @@ static void raise_file_limit(void)
 void daemon_init(struct daemon *d, const char *name, const struct daemon_settings *settings)
 {
     struct http_server_options public = {.connections = (size_t)settings->connections,
-                                         .requests = (size_t)settings->requests};
+                                         .requests = (size_t)settings->requests,
+                                         .request_ms = (unsigned)settings->request_ms};
     struct http_server_options ops = {.connections = OPS_CONNECTIONS, .requests = OPS_CONNECTIONS};
 
     memset(d, 0, sizeof(*d));

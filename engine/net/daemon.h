@@ -14,7 +14,7 @@ struct daemon_settings {
     int64_t port, ops_port;
     const char *log_level, *log_format;
     const char *admin_token;
-    int64_t connections, requests;
+    int64_t connections, requests, request_ms;
 };
 
 /* Rows of a config_option table for them: `DAEMON_OPTIONS(struct engine_settings, daemon, "8082",
@@ -40,9 +40,11 @@ struct daemon_settings {
          "bearer token of the admin calls; none: they are refused"},                               \
         {"connections", CONFIG_INT, offsetof(type, member.connections), "16384", 16,               \
          1000000,       false,      "open connections at most"},                                   \
+        {"requests", CONFIG_INT, offsetof(type, member.requests),           "4096", 1,             \
+         1000000,    false,      "requests in flight at most, above it 503"},                      \
     {                                                                                              \
-        "requests", CONFIG_INT, offsetof(type, member.requests), "4096", 1, 1000000, false,        \
-            "requests in flight at most, above it 503"                                             \
+        "request-ms", CONFIG_INT, offsetof(type, member.request_ms), "9000", 10, 600000, false,    \
+            "from the head of a request to its answer, ms: no step begins later, 503"              \
     }
 
 /* A dependency for /readyz. */

@@ -12,6 +12,7 @@
 #define HOLDFAST_NET_HTTP_H
 
 #include "engine/base/buf.h"
+#include "engine/base/due.h"
 #include "engine/base/json.h"
 #include "engine/base/list.h"
 #include "engine/net/problem.h"
@@ -54,6 +55,7 @@ struct http_request {
     char request_id[37]; /* from X-Request-Id when sane, else a new UUID; lower case text */
     struct slice traceparent; /* W3C Trace Context header, validated, or empty */
     int64_t started_ns;       /* loop_mono_ns when the head was complete */
+    struct due due;           /* when the answer is, of that clock; each step gets what is left */
     void *state;              /* the handler's own, NULL at the start */
 
     /* the answer being built, by http_header and http_out */
@@ -78,6 +80,14 @@ bool http_param_id(struct http_request *req, size_t index, uint64_t *ret_id) MUS
 json_t *http_body_json(struct http_request *req) MUST_CHECK;
 bool http_gone(
     const struct http_request *req); /* the client has closed: the answer will be dropped */
+/* How long the next step may take whose own limit is limit_ms (due.h). 0: no time is left, and the
+ * request ends with http_reply_failure(req, STATUS_TIMEOUT). */
+unsigned http_left_ms(const struct http_request *req, unsigned limit_ms);
+
+static inline bool http_late(const struct http_request *req)
+{
+    return http_left_ms(req, 1) == 0;
+}
 
 /* Adds a field to the answer. name and value are copied; CR, LF and NUL in the value are a bug
  * (assert). */

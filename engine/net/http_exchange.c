@@ -266,6 +266,7 @@ static size_t head_complete(struct http_exchange *ex, size_t here)
     ex->keep_alive = ex->head.keep_alive && !ex->server->draining;
     ex->body_complete = whole;
     ex->req.started_ns = loop_mono_ns(ex->server->loop);
+    ex->req.due = due_in(ex->req.started_ns, ex->server->options.request_ms);
     http_exchange_prepare(ex);
     resolve(ex);
     if (!find_route(ex) || !admit(ex))

@@ -103,3 +103,8 @@ bool http_gone(const struct http_request *req)
 {
     return !req->exchange->conn || req->exchange->conn->closing;
 }
+
+unsigned http_left_ms(const struct http_request *req, unsigned limit_ms)
+{
+    return due_left_ms(req->due, loop_mono_ns(req->exchange->server->loop), limit_ms);
+}

@@ -14,6 +14,7 @@
 #define FILES_KEPT     256 /* descriptors left for listeners, stores and files */
 #define REFUSALS       16  /* slots beyond the limit, to say 503 in */
 #define LINGER_MS      2000
+#define REQUEST_MS     9000  /* under the 10 s that a drain and our own client wait */
 #define WS_IDLE_MS     30000 /* then a ping */
 #define WS_PONG_MS     10000 /* without anything from the peer: cut */
 #define WS_CLOSE_MS    2000
@@ -157,6 +158,7 @@ struct http_server *http_server_new(struct loop *l, const struct router *router,
     s->router = router;
     s->options = *options;
     s->options.connections = within_rlimit(options->connections);
+    s->options.request_ms = or_default(options->request_ms, REQUEST_MS);
     conn_set_init(&s->conns, l, s->options.connections + REFUSALS, &timeouts);
     s->conns.on_slot_free = slot_free;
     s->conns.on_timeout = bytes_waited_too_long;

@@ -30,6 +30,7 @@ struct http_server_options {
     /* times in ms; 0: the default */
     unsigned head_ms;    /* from the first byte of a request to its complete head, default 10,000 */
     unsigned body_ms;    /* for the body, default 10,000 */
+    unsigned request_ms; /* from the complete head to the answer, default 9,000: req->due */
     unsigned idle_ms;    /* keep-alive without a request, default 75,000 */
     unsigned ws_idle_ms; /* without a byte from a WebSocket, then a ping, default 30,000 */
     unsigned ws_pong_ms; /* without an answer to it, then the end, default 10,000 */

@@ -78,13 +78,16 @@ struct db {
 };
 
 /* Submits; `params[i].at == NULL` is SQL NULL; they are copied before the call returns. OVERLOADED
- * when too many wait, UNAVAILABLE while the store is away (db_pq.h): then no callback.
+ * when too many wait, UNAVAILABLE while the store is away (db_pq.h), TIMEOUT when deadline_ms is 0
+ * (due.h: no time is left): then no callback, and nothing was sent.
  * Statements go out in order but on several connections: order between two is only what the caller
  * waits for. */
 static inline MUST_CHECK enum status db_query(struct db *db, struct db_request *request,
                                               const struct db_statement *statement,
                                               const struct slice *params, unsigned deadline_ms)
 {
+    if (deadline_ms == 0)
+        return STATUS_TIMEOUT;
     return db->ops->query(db, request, statement, params, deadline_ms);
 }
 

@@ -69,12 +69,14 @@ struct kv {
 };
 
 /* Submits. The arguments are copied before the call returns. UNAVAILABLE while not connected
- * (nothing is queued offline), OVERLOADED past the limit of requests in flight: then no callback.
- */
+ * (nothing is queued offline), OVERLOADED past the limit of requests in flight, TIMEOUT when
+ * deadline_ms is 0 (due.h: no time is left): then no callback, and nothing was sent. */
 static inline MUST_CHECK enum status kv_command(struct kv *kv, struct kv_request *request,
                                                 const struct slice *args, size_t count,
                                                 unsigned deadline_ms)
 {
+    if (deadline_ms == 0)
+        return STATUS_TIMEOUT;
     return kv->ops->command(kv, request, args, count, deadline_ms);
 }
 
@@ -84,6 +86,8 @@ static inline MUST_CHECK enum status kv_eval(struct kv *kv, struct kv_request *r
                                              const struct slice *args, size_t arg_count,
                                              unsigned deadline_ms)
 {
+    if (deadline_ms == 0)
+        return STATUS_TIMEOUT;
     return kv->ops->eval(kv, request, script, keys, key_count, args, arg_count, deadline_ms);
 }
 
