@@ -164,8 +164,12 @@ static void batch_cb(struct line_call *line_call, enum status status)
     queue_let_go(q);
 }
 
-static void fill(struct join_batch *batch, struct queue *q)
+/* Whoever has no time left is left out. Returns how long the call may take: as long as the last of
+ * those in it has. */
+static unsigned fill(struct join_batch *batch, struct queue *q)
 {
+    int64_t now_ns = loop_mono_ns(q->room->loop);
+    unsigned longest_ms = 0;
     struct list *link;
 
     batch->queue = q;
@@ -173,18 +177,26 @@ static void fill(struct join_batch *batch, struct queue *q)
     batch->call.call.cb = batch_cb;
     while (batch->call.count < LINE_JOINS_MAX && (link = list_pop_front(&q->joins))) {
         struct join *join = list_entry(link, struct join, link);
+        unsigned left_ms = due_left_ms(join->req->due, now_ns, LINE_DEADLINE_MS);
 
+        if (left_ms == 0) {
+            fail_join(q->room, join, STATUS_TIMEOUT);
+            continue;
+        }
+        longest_ms = left_ms > longest_ms ? left_ms : longest_ms;
         memcpy(batch->call.slots[batch->call.count].id, join->id, sizeof(join->id));
         batch->joins[batch->call.count++] = join;
     }
+    return longest_ms;
 }
 
 static void send_batch(struct queue *q, struct join_batch *batch)
 {
-    enum status status;
+    unsigned deadline_ms = fill(batch, q);
+    enum status status = STATUS_TIMEOUT;
 
-    fill(batch, q);
-    status = line_store_join(q->room->kv, &batch->call, q->event_id);
+    if (batch->call.count > 0)
+        status = line_store_join(q->room->kv, &batch->call, q->event_id, deadline_ms);
     if (status == STATUS_OK) {
         q->room->metrics.join_calls_total++;
         q->join_batches++;

@@ -89,15 +89,23 @@ static void call_cb(struct kv_request *request, enum status status, const struct
     call->cb(call, status);
 }
 
-static enum status submit(struct kv *kv, struct line_call *call, const struct kv_script *script,
-                          const struct call_args *a,
-                          void (*read)(struct line_call *call, const struct kv_reply *reply))
+static enum status submit_within(struct kv *kv, struct line_call *call,
+                                 const struct kv_script *script, const struct call_args *a,
+                                 void (*read)(struct line_call *call, const struct kv_reply *reply),
+                                 unsigned deadline_ms)
 {
     call->read = read;
     call->kv.cb = call_cb;
     call->accepted = false;
     return kv_eval(kv, &call->kv, script, a->keys, a->key_count, a->args, a->arg_count,
-                   LINE_DEADLINE_MS);
+                   deadline_ms);
+}
+
+static enum status submit(struct kv *kv, struct line_call *call, const struct kv_script *script,
+                          const struct call_args *a,
+                          void (*read)(struct line_call *call, const struct kv_reply *reply))
+{
+    return submit_within(kv, call, script, a, read, LINE_DEADLINE_MS);
 }
 
 static void begin(struct call_args *a, uint64_t event_id)
@@ -389,7 +397,8 @@ static void read_join(struct line_call *call, const struct kv_reply *r)
     }
 }
 
-enum status line_store_join(struct kv *kv, struct join_call *j, uint64_t event_id)
+enum status line_store_join(struct kv *kv, struct join_call *j, uint64_t event_id,
+                            unsigned deadline_ms)
 {
     struct call_args a;
 
@@ -402,7 +411,7 @@ enum status line_store_join(struct kv *kv, struct join_call *j, uint64_t event_i
     add_slice(&a, SLICE_LITERAL(BUCKET_LIFE_S));
     for (size_t i = 0; i < j->count; i++)
         add_slice(&a, slice_of(j->slots[i].id, LINE_JOIN_ID_SIZE));
-    return submit(kv, &j->call, &script_join, &a, read_join);
+    return submit_within(kv, &j->call, &script_join, &a, read_join, deadline_ms);
 }
 
 /* ---- coming back ---- */
@@ -432,7 +441,7 @@ static void read_claim(struct line_call *call, const struct kv_reply *r)
 }
 
 enum status line_store_claim(struct kv *kv, struct claim_call *c, uint64_t event_id,
-                             uint64_t number, const char *jti, bool take)
+                             uint64_t number, const char *jti, bool take, unsigned deadline_ms)
 {
     struct call_args a;
     char key[KEY_SIZE - 24];
@@ -450,5 +459,5 @@ enum status line_store_claim(struct kv *kv, struct claim_call *c, uint64_t event
     add_slice(&a, slice_str(jti));
     add_int(&a, LINE_PASS_LIFE_S);
     add_slice(&a, take ? SLICE_LITERAL("claim") : SLICE_LITERAL("look"));
-    return submit(kv, &c->call, &script_claim, &a, read_claim);
+    return submit_within(kv, &c->call, &script_claim, &a, read_claim, deadline_ms);
 }

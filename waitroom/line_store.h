@@ -97,7 +97,11 @@ struct join_call {
     uint32_t epoch;
     uint64_t next;
 };
-enum status line_store_join(struct kv *kv, struct join_call *j, uint64_t event_id) MUST_CHECK;
+/* deadline_ms: at most LINE_DEADLINE_MS; less when those who join have less (due.h). So has a
+ * claim.
+ */
+enum status line_store_join(struct kv *kv, struct join_call *j, uint64_t event_id,
+                            unsigned deadline_ms) MUST_CHECK;
 
 enum claim_outcome {
     CLAIM_WAIT,
@@ -117,7 +121,8 @@ struct claim_call {
 /* `take` claims the pass of `number`; without it only tells how the number stands (CALLED instead
  * of NEW). */
 enum status line_store_claim(struct kv *kv, struct claim_call *c, uint64_t event_id,
-                             uint64_t number, const char *jti, bool take) MUST_CHECK;
+                             uint64_t number, const char *jti, bool take,
+                             unsigned deadline_ms) MUST_CHECK;
 
 /* Prepares the scripts; once, before the first call. */
 void line_store_init(void);

@@ -206,7 +206,8 @@ static void start_claim(struct queue *q, struct http_request *req, uint64_t numb
     pass_id(q->line.salt, number, claim->jti);
     queue_hold(q);
     claim->call.call.cb = claim_cb;
-    status = line_store_claim(q->room->kv, &claim->call, q->event_id, number, claim->jti, take);
+    status = line_store_claim(q->room->kv, &claim->call, q->event_id, number, claim->jti, take,
+                              http_left_ms(req, LINE_DEADLINE_MS));
     if (status != STATUS_OK)
         end_claim(claim, status);
 }

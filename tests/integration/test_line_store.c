@@ -119,7 +119,7 @@ static enum claim_outcome claim_as(struct kv *worker, uint64_t number, bool take
     char jti[LINE_JTI_SIZE];
 
     snprintf(jti, sizeof(jti), "pass-%d", (int)number);
-    await(line_store_claim(worker, &c, EVENT, number, jti, take));
+    await(line_store_claim(worker, &c, EVENT, number, jti, take, LINE_DEADLINE_MS));
     cr_assert_eq(c.call.outcome, LINE_DONE);
     return c.claim;
 }
@@ -148,7 +148,7 @@ static void join_many(uint64_t first, size_t count)
     joined.count = count;
     for (size_t i = 0; i < count; i++)
         name_person(first + i, joined.slots[i].id);
-    await(line_store_join(kv, &joined, EVENT));
+    await(line_store_join(kv, &joined, EVENT, LINE_DEADLINE_MS));
     cr_assert_eq(joined.call.outcome, LINE_DONE);
 }
 
@@ -197,9 +197,9 @@ Test(line_store, missing_line_is_never_an_answer, .init = open_stores, .fini = c
     cr_assert_eq(meter().call.outcome, LINE_FORGOTTEN);
     joined.call.cb = call_cb;
     joined.count = 1;
-    await(line_store_join(kv, &joined, EVENT));
+    await(line_store_join(kv, &joined, EVENT, LINE_DEADLINE_MS));
     cr_assert_eq(joined.call.outcome, LINE_FORGOTTEN);
-    await(line_store_claim(kv, &c, EVENT, 0, "jti", true));
+    await(line_store_claim(kv, &c, EVENT, 0, "jti", true, LINE_DEADLINE_MS));
     cr_assert_eq(c.call.outcome, LINE_FORGOTTEN);
     cr_assert(!reserve(1, 100));
     cr_assert(!confirm(1, 100));
@@ -273,7 +273,7 @@ Test(line_store, twice_in_one_call_is_one_person, .init = open_stores, .fini = c
     joined.count = 2;
     name_person(1, joined.slots[0].id);
     name_person(1, joined.slots[1].id);
-    await(line_store_join(kv, &joined, EVENT));
+    await(line_store_join(kv, &joined, EVENT, LINE_DEADLINE_MS));
     cr_assert_eq(joined.slots[0].number, joined.slots[1].number);
     cr_assert_eq(meter().line.next, 1);
 }
@@ -414,8 +414,9 @@ Test(line_store, two_workers_at_once_admit_once, .init = open_stores, .fini = cl
 
         snprintf(jti, sizeof(jti), "pass-%d", (int)number);
         for (size_t i = 0; i < 2; i++)
-            cr_assert_eq(line_store_claim(workers[i], &calls[i], EVENT, number, jti, true),
-                         STATUS_OK);
+            cr_assert_eq(
+                line_store_claim(workers[i], &calls[i], EVENT, number, jti, true, LINE_DEADLINE_MS),
+                STATUS_OK);
         LOOP_UNTIL(&loop, answered == 2, 3000);
         answered = 0;
         given += (calls[0].claim == CLAIM_NEW) + (calls[1].claim == CLAIM_NEW);
