@@ -63,7 +63,7 @@ static void read_booking(struct till *t, struct http_request *req, uint32_t seat
     r->call.cb = read_cb;
     r->call.row.event_id = event_id;
     r->call.row.booking_id = booking_id;
-    status = ledger_read(t->engine->db, &r->call);
+    status = ledger_read(t->engine->db, &r->call, http_left_ms(req, LEDGER_DEADLINE_MS));
     if (status)
         read_cb(&r->call, status);
 }

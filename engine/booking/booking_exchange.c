@@ -148,6 +148,7 @@ static struct purchase *purchase_for(struct booking_exchange *x)
     row = purchase_row(p);
     p->decided = decided_cb;
     p->decided_ctx = x;
+    p->due = x->req->due;
     slice_to_str(x->req->traceparent, p->trace, sizeof(p->trace));
     row->event_id = x->entry.event_id;
     row->idem = x->idem;
@@ -216,6 +217,7 @@ static enum status read_session(struct booking_exchange *x, session_call_cb cb)
     x->session = (struct session_call){
         .cb = cb, .event_id = x->entry.event_id, .expires_ms = x->entry.session_expires_ms};
     memcpy(x->session.session, x->entry.session, sizeof(x->session.session));
+    x->session.call.due = x->req->due;
     return session_read(x->till->engine->seats, &x->session);
 }
 
@@ -251,7 +253,7 @@ static void get_hold(struct booking_exchange *x)
         hold_gone(x);
         return;
     }
-    x->hold = (struct hold_call){.cb = hold_cb, .trace = x->req->traceparent};
+    x->hold = (struct hold_call){.cb = hold_cb, .trace = x->req->traceparent, .due = x->req->due};
     h->event_id = x->entry.event_id;
     memcpy(h->id, x->wish.hold_id, sizeof(h->id));
     memcpy(h->session, x->entry.session, sizeof(h->session));
@@ -328,7 +330,7 @@ static void look_up(struct booking_exchange *x)
     x->find.cb = found_cb;
     x->find.row.event_id = x->entry.event_id;
     x->find.row.idem = x->idem;
-    status = ledger_find(x->till->engine->db, &x->find);
+    status = ledger_find(x->till->engine->db, &x->find, http_left_ms(x->req, LEDGER_DEADLINE_MS));
     if (status)
         end_failure(x, status);
 }

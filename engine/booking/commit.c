@@ -118,18 +118,33 @@ static void batch_cb(struct db_request *request, enum status status, const struc
 
 /* ---- a batch goes out ---- */
 
-static void fill(struct lane *lane, struct commit_batch *b)
+static void dequeue(struct lane *lane, struct commit_item *item)
 {
+    list_remove(&item->link);
+    lane->waiting_count--;
+    lane->commit->metrics.commit_waiting--;
+}
+
+/* The batch is due when the last of its items is. Whoever is too late for it goes to `late`. */
+static struct due fill(struct lane *lane, struct commit_batch *b, int64_t now_ns, struct list *late)
+{
+    struct due due = {.at_ns = now_ns};
+
     commit_batch_clear(b, lane->kind);
     list_for_each_safe (it, &lane->waiting) {
+        struct commit_item *item = list_entry(it, struct commit_item, link);
+
         if (b->count == COMMIT_BATCH_MAX)
             break;
-        if (commit_batch_add(b, list_entry(it, struct commit_item, link))) {
-            list_remove(it);
-            lane->waiting_count--;
-            lane->commit->metrics.commit_waiting--;
+        if (due_over(item->due, now_ns)) {
+            dequeue(lane, item);
+            list_push_back(late, &item->link);
+        } else if (commit_batch_add(b, item)) {
+            dequeue(lane, item);
+            due = due_later(due, item->due);
         }
     }
+    return due;
 }
 
 /* A failed submit must not call back inside the caller's: the flush runs at the end of the turn,
@@ -140,15 +155,26 @@ static void send_batch(struct lane *lane)
     struct commit_batch *b = list_entry(list_pop_front(&lane->idle), struct commit_batch, link);
     struct slice params[COMMIT_PARAMS_MAX];
     const struct db_statement *statement;
+    int64_t now_ns = loop_mono_ns(c->loop);
+    struct list late, *link;
+    struct due due;
     enum status status;
 
-    fill(lane, b);
+    list_init(&late);
+    due = fill(lane, b, now_ns, &late);
+    while ((link = list_pop_front(&late)))
+        finish(c, list_entry(link, struct commit_item, link), STATUS_TIMEOUT);
+    if (b->count == 0) {
+        list_push_back(&lane->idle, &b->link);
+        return;
+    }
     statement = commit_batch_params(b, LEASE_MS, params);
     b->request.cb = batch_cb;
     c->metrics.commit_batches_total++;
     c->metrics.commit_bookings_total += b->count;
     lane->in_flight++;
-    status = db_query(c->db, &b->request, statement, params, COMMIT_DEADLINE_MS);
+    status = db_query(c->db, &b->request, statement, params,
+                      due_left_ms(due, now_ns, COMMIT_DEADLINE_MS));
     if (status) {
         lane->in_flight--;
         list_push_back(&lane->idle, &b->link);
@@ -193,6 +219,8 @@ enum status commit_submit(struct commit *c, struct commit_item *item)
     if (lane->waiting_count >= COMMIT_WAITING_MAX)
         return STATUS_OVERLOADED;
     item->submitted_ns = loop_mono_ns(c->loop);
+    if (due_over(item->due, item->submitted_ns))
+        return STATUS_TIMEOUT;
     item->attempts = 0;
     item->alone = false;
     list_push_back(&lane->waiting, &item->link);

@@ -4,12 +4,15 @@
  *   commit_submit -> waiting -> batch (no seat and no key twice, seats sorted) -> PostgreSQL ->
  * each its own verdict
  *
- * What loses, loses alone. When nothing is on its way a purchase waits for the end of the loop's
- * turn only. A batch that meets another's key (unique violation) is sent again; one that still does
- * is sent one by one, so that the bad one is found. */
+ * A statement has until its last booking is due, COMMIT_DEADLINE_MS at most; a booking whose time
+ * is over before it is in one is left out. What loses, loses alone. When nothing is on its way a
+ * purchase waits for the end of the loop's turn only. A batch that meets another's key (unique
+ * violation) is sent again; one that still does is sent one by one, so that the bad one is found.
+ */
 #ifndef HOLDFAST_BOOKING_COMMIT_H
 #define HOLDFAST_BOOKING_COMMIT_H
 
+#include "engine/base/due.h"
 #include "engine/base/metric.h"
 #include "engine/booking/purchase_row.h"
 #include "engine/net/loop.h"
@@ -34,7 +37,8 @@ METRIC_STRUCT(commit_metrics, COMMIT_METRICS);
 
 struct commit;
 struct commit_item;
-/* OK: the verdict is set. Otherwise whether the purchase was committed is not known. */
+/* OK: the verdict is set. Otherwise whether the purchase was committed is not known; the buyer's
+ * next try with its key finds out. */
 typedef void (*commit_cb)(struct commit_item *item, enum status status);
 
 enum commit_lane {
@@ -50,6 +54,7 @@ struct commit_item {
     const struct purchase_row *row; /* borrowed until the callback */
     enum commit_lane lane;
     struct slice trace; /* traceparent or empty */
+    struct due due;     /* COMMIT_NEW: of its request. None for what is authorised: that must end */
     /* the verdict */
     bool known; /* COMMIT_NEW: the key was on record; booking_id and fingerprint are those of the
                    record, nothing was changed */
@@ -72,7 +77,7 @@ void commit_free(
     struct commit *c); /* after it was stopped, the db is closed and the loop has turned */
 struct metric_group *commit_metrics(struct commit *c);
 
-/* OVERLOADED past COMMIT_WAITING_MAX, CANCELED when stopped. */
+/* OVERLOADED past COMMIT_WAITING_MAX, TIMEOUT when no time is left, CANCELED when stopped. */
 enum status commit_submit(struct commit *c, struct commit_item *item) MUST_CHECK;
 
 #endif

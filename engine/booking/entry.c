@@ -10,7 +10,10 @@
  *     |
  *   pass checked --unknown key--> wait for fresh keys, once --\
  *     |                                                       |-- 401, 403, 503
- *   ready                                                                        */
+ *   ready
+ *
+ * Both waits are shared with others, and so have limits of their own; none is begun when no time is
+ * left. */
 
 static void refuse(struct entry *e, enum problem problem, const char *detail)
 {
@@ -41,7 +44,7 @@ static void keys_cb(struct pass_wait *wait, enum status status)
 
 static void wait_for_keys(struct entry *e)
 {
-    enum status status;
+    enum status status = STATUS_TIMEOUT;
 
     if (e->refreshed) {
         refuse(e, PROBLEM_PASS_INVALID, NULL);
@@ -49,7 +52,8 @@ static void wait_for_keys(struct entry *e)
     }
     e->refreshed = true;
     e->pass_wait.cb = keys_cb;
-    status = passes_refresh(e->engine->passes, &e->pass_wait);
+    if (!http_late(e->req))
+        status = passes_refresh(e->engine->passes, &e->pass_wait);
     if (status != STATUS_OK)
         fail(e, STATUS_UNAVAILABLE);
 }
@@ -101,7 +105,7 @@ void entry_begin(struct entry *entry, struct engine *engine, struct http_request
                  uint64_t event_id, enum entry_need need, entry_fn ready, entry_fn refused)
 {
     struct event *event = event_peek(engine->events, event_id);
-    enum status status;
+    enum status status = STATUS_TIMEOUT;
 
     entry->engine = engine;
     entry->req = req;
@@ -114,7 +118,8 @@ void entry_begin(struct entry *entry, struct engine *engine, struct http_request
         return;
     }
     entry->event_wait.cb = event_got_cb;
-    status = event_get(engine->events, event_id, &entry->event_wait);
+    if (!http_late(req))
+        status = event_get(engine->events, event_id, &entry->event_wait);
     if (status != STATUS_OK)
         fail(entry, status);
 }

@@ -270,10 +270,11 @@ static void view_got_cb(struct view_wait *wait, enum status status, struct view 
 static void availability_ready(struct entry *entry)
 {
     struct event_read *r = container_of(entry, struct event_read, entry);
-    enum status status;
+    enum status status = STATUS_TIMEOUT;
 
     r->view_wait.cb = view_got_cb;
-    status = view_get(entry->engine->views, entry->event_id, &r->view_wait);
+    if (!http_late(entry->req))
+        status = view_get(entry->engine->views, entry->event_id, &r->view_wait);
     if (status != STATUS_OK) {
         http_reply_failure(entry->req, status);
         read_refused(entry);

@@ -49,7 +49,7 @@ static void view_for_alternative_cb(struct view_wait *wait, enum status status, 
 
 static void seats_taken(struct hold_exchange *x)
 {
-    if (!view_any(x->engine->views, x->entry.event_id)) {
+    if (!view_any(x->engine->views, x->entry.event_id) && !http_late(x->req)) {
         x->view_wait.cb = view_for_alternative_cb;
         if (view_get(x->engine->views, x->entry.event_id, &x->view_wait) == STATUS_OK)
             return;
@@ -168,14 +168,15 @@ static void view_for_choice_cb(struct view_wait *wait, enum status status, struc
 static void choose(struct hold_exchange *x)
 {
     struct view *view = view_peek(x->engine->views, x->entry.event_id);
-    enum status status;
+    enum status status = STATUS_TIMEOUT;
 
     if (view) {
         choose_in(x, view);
         return;
     }
     x->view_wait.cb = view_for_choice_cb;
-    status = view_get(x->engine->views, x->entry.event_id, &x->view_wait);
+    if (!http_late(x->req))
+        status = view_get(x->engine->views, x->entry.event_id, &x->view_wait);
     if (status != STATUS_OK)
         hold_exchange_fail(x, status);
 }

@@ -58,6 +58,7 @@ void hold_exchange_call(struct hold_exchange *x, hold_call_cb cb)
 
     x->call.cb = cb;
     x->call.trace = x->req->traceparent;
+    x->call.due = x->req->due;
     h->event_id = x->entry.event_id;
     memcpy(h->session, x->entry.session, sizeof(h->session));
     memcpy(h->customer, x->entry.customer, sizeof(h->customer));

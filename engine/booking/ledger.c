@@ -84,23 +84,24 @@ static void row_cb(struct db_request *request, enum status status, const struct 
 }
 
 static enum status row_query(struct db *db, struct ledger_call *call,
-                             const struct db_statement *statement, const struct uuid *id)
+                             const struct db_statement *statement, const struct uuid *id,
+                             unsigned deadline_ms)
 {
     struct texts t = {.used = 0};
     struct slice params[] = {text_i64(&t, (int64_t)call->row.event_id), text_uuid(&t, id)};
 
     call->request.cb = row_cb;
-    return db_query(db, &call->request, statement, params, LEDGER_DEADLINE_MS);
+    return db_query(db, &call->request, statement, params, deadline_ms);
 }
 
-enum status ledger_find(struct db *db, struct ledger_call *call)
+enum status ledger_find(struct db *db, struct ledger_call *call, unsigned deadline_ms)
 {
-    return row_query(db, call, &find_statement, &call->row.idem);
+    return row_query(db, call, &find_statement, &call->row.idem, deadline_ms);
 }
 
-enum status ledger_read(struct db *db, struct ledger_call *call)
+enum status ledger_read(struct db *db, struct ledger_call *call, unsigned deadline_ms)
 {
-    return row_query(db, call, &read_statement, &call->row.booking_id);
+    return row_query(db, call, &read_statement, &call->row.booking_id, deadline_ms);
 }
 
 static void begin_cb(struct db_request *request, enum status status, const struct db_result *result)
@@ -130,7 +131,8 @@ static void append_numbers(struct buf *b, const uint32_t *numbers, size_t count)
     db_array_end(b);
 }
 
-enum status ledger_begin(struct db *db, struct ledger_call *call, int64_t lease_ms)
+enum status ledger_begin(struct db *db, struct ledger_call *call, int64_t lease_ms,
+                         unsigned deadline_ms)
 {
     const struct purchase_row *row = &call->row;
     struct texts t = {.used = 0};
@@ -161,7 +163,7 @@ enum status ledger_begin(struct db *db, struct ledger_call *call, int64_t lease_
         text_i64(&t, lease_ms),
     };
     call->request.cb = begin_cb;
-    status = db_query(db, &call->request, &begin_statement, params, LEDGER_DEADLINE_MS);
+    status = db_query(db, &call->request, &begin_statement, params, deadline_ms);
     buf_free(&seats);
     buf_free(&versions);
     return status;

@@ -1,6 +1,9 @@
 /* The ledger: typed asynchronous calls over the SQL functions of the purchase
  * (sql/0003_purchase.sql, 0004_refund.sql). Each is one transaction. The commit itself goes through
- * commit.h, which gathers. */
+ * commit.h, which gathers.
+ *
+ * What a request waits for gets deadline_ms, which is what is left of its time (due.h) or
+ * LEDGER_DEADLINE_MS; what a purchase does for itself has LEDGER_DEADLINE_MS. */
 #ifndef HOLDFAST_BOOKING_LEDGER_H
 #define HOLDFAST_BOOKING_LEDGER_H
 
@@ -43,13 +46,14 @@ enum ledger_move {
 };
 
 /* The row of an Idempotency-Key, row.event_id and row.idem given. KNOWN, NONE. */
-enum status ledger_find(struct db *db, struct ledger_call *call) MUST_CHECK;
+enum status ledger_find(struct db *db, struct ledger_call *call, unsigned deadline_ms) MUST_CHECK;
 /* The row of a booking, row.event_id and row.booking_id given. KNOWN, NONE. */
-enum status ledger_read(struct db *db, struct ledger_call *call) MUST_CHECK;
+enum status ledger_read(struct db *db, struct ledger_call *call, unsigned deadline_ms) MUST_CHECK;
 /* Claims key and hold and records the intention to authorise. BEGUN (row.outcome tells whether it
  * has ended at once), KNOWN, TAKEN_OVER, BUSY. A key claimed at this very moment is CONFLICT: call
  * again. */
-enum status ledger_begin(struct db *db, struct ledger_call *call, int64_t lease_ms) MUST_CHECK;
+enum status ledger_begin(struct db *db, struct ledger_call *call, int64_t lease_ms,
+                         unsigned deadline_ms) MUST_CHECK;
 /* Moves row.booking_id of row.event_id; row.provider_ref is recorded when not "". Where it may not
  * be moved it is left. The row afterwards tells. */
 enum status ledger_move(struct db *db, struct ledger_call *call, enum ledger_move move,

@@ -137,7 +137,8 @@ static void run_begin(struct purchase *p)
 
     p->ledger.cb = begin_cb;
     p->lease = purchase_lease_now(p->all);
-    status = ledger_begin(p->all->db, &p->ledger, p->all->lease_ms);
+    status = ledger_begin(p->all->db, &p->ledger, p->all->lease_ms,
+                          due_left_ms(p->due, loop_mono_ns(p->all->loop), LEDGER_DEADLINE_MS));
     if (status) {
         purchase_decide(p, status);
         purchase_go(p, STEP_END);
@@ -205,7 +206,7 @@ static void run_read(struct purchase *p)
     enum status status;
 
     p->ledger.cb = purchase_moved_cb;
-    status = ledger_read(p->all->db, &p->ledger);
+    status = ledger_read(p->all->db, &p->ledger, LEDGER_DEADLINE_MS);
     if (status)
         purchase_put_off(p, status);
 }
@@ -229,7 +230,7 @@ static const struct {
                     TO(STEP_BEGIN) | TO(STEP_AUTHORIZE) | TO(STEP_LOOK_UP) | TO(STEP_COMMIT) |
                         TO(STEP_RETAKE) | TO(STEP_CAPTURE) | TO(STEP_FIND_CHARGE) |
                         TO(STEP_RELEASE)},
-    [STEP_BUY] = {"buy", purchase_run_buy, TO(STEP_SOLD) | TO(STEP_LATER)},
+    [STEP_BUY] = {"buy", purchase_run_buy, TO(STEP_SOLD)},
     [STEP_AUTHORIZE] = {"authorize", purchase_run_authorize,
                         TO(STEP_AUTHORIZED) | TO(STEP_RETAKE) | TO(STEP_LOOK_UP) |
                             TO(STEP_DECLINED) | TO(STEP_PEND) | TO(STEP_EXPIRE) | TO(STEP_LATER)},
@@ -268,6 +269,17 @@ static const struct {
     [STEP_END] = {"end", run_end, 0},
 };
 
+/* When the answer is due the buyer is told what is on record; the purchase goes on. */
+static void let_the_buyer_go(struct purchase *p)
+{
+    bool on_record = p->verdict == LEDGER_BEGUN || p->verdict == LEDGER_TAKEN_OVER;
+
+    if (!p->decided || !on_record || !due_over(p->due, loop_mono_ns(p->all->loop)))
+        return;
+    p->all->metrics.purchases_outlasting_total++;
+    purchase_decide(p, purchase_row(p)->state == BOOKING_PENDING ? STATUS_OK : STATUS_TIMEOUT);
+}
+
 static void enter(struct purchase *p, enum step step)
 {
     struct purchases *all = p->all;
@@ -276,6 +288,7 @@ static void enter(struct purchase *p, enum step step)
         purchase_decide(p, STATUS_CANCELED);
         step = STEP_END;
     }
+    let_the_buyer_go(p);
     p->step = step;
     if (all->point)
         all->point(all->ctx, steps[step].name);

@@ -17,6 +17,10 @@
  * done, and the completer does it if this process dies. Marking the seats in Redis is a courtesy,
  * the relay repeats it from the outbox.
  *
+ * A buyer whose request has no time left is not kept waiting: before the claim that is the end of
+ * it, nothing was begun; after it the answer is given up (202 while the payment is undecided, else
+ * 503) and the purchase goes on by itself, each step within its own limit.
+ *
  * A payment that is authorised after its hold has ended takes the same seats again if they are free
  * (retake), else it is given back: never is sold on an expired hold.
  *
@@ -51,6 +55,8 @@
       "purchases left to the completer because a dependency did not answer")                       \
     X(COUNTER, purchases_late_total,                                                               \
       "purchases whose worker came too late to ask the provider: its lease was over")              \
+    X(COUNTER, purchases_outlasting_total,                                                         \
+      "purchases that took longer than their request may and went on without its buyer")           \
     X(COUNTER, refunds_total, "refunds begun")                                                     \
     X(COUNTER, webhooks_total, "webhooks received, each once")                                     \
     X(COUNTER, webhooks_refused_total, "webhooks without a valid signature")                       \
@@ -101,6 +107,7 @@ struct purchase {
     /* who waits for the decision; NULL: nobody (any more) */
     purchase_cb decided;
     void *decided_ctx;
+    struct due due; /* of that request */
     enum ledger_verdict verdict;
     /* private */
     struct payment_call payment;

@@ -47,20 +47,15 @@ static void commit_done_cb(struct commit_item *item, enum status status)
     purchase_go(p, row->state == BOOKING_CONFIRMED ? STEP_SOLD : STEP_FIND_CHARGE);
 }
 
-static void submit_commit(struct purchase *p, enum commit_lane lane, commit_cb cb)
+void purchase_run_commit(struct purchase *p)
 {
     enum status status;
 
-    p->item =
-        (struct commit_item){.cb = cb, .row = purchase_row(p), .lane = lane, .trace = trace_of(p)};
+    p->item = (struct commit_item){
+        .cb = commit_done_cb, .row = purchase_row(p), .lane = COMMIT_PAID, .trace = trace_of(p)};
     status = commit_submit(p->all->commit, &p->item);
     if (status)
         purchase_put_off(p, status);
-}
-
-void purchase_run_commit(struct purchase *p)
-{
-    submit_commit(p, COMMIT_PAID, commit_done_cb);
 }
 
 static void buy_cb(struct commit_item *item, enum status status)
@@ -90,7 +85,16 @@ static void buy_cb(struct commit_item *item, enum status status)
 
 void purchase_run_buy(struct purchase *p)
 {
-    submit_commit(p, COMMIT_NEW, buy_cb);
+    enum status status;
+
+    p->item = (struct commit_item){.cb = buy_cb,
+                                   .row = purchase_row(p),
+                                   .lane = COMMIT_NEW,
+                                   .trace = trace_of(p),
+                                   .due = p->due};
+    status = commit_submit(p->all->commit, &p->item);
+    if (status)
+        buy_cb(&p->item, status);
 }
 
 /* ---- the seats in Redis ---- */

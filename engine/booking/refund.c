@@ -232,8 +232,9 @@ void refund_begin(struct refund *r)
         row->asked_amount ? slice_str(amount) : SLICE_NONE,
     };
     r->request.cb = begin_cb;
-    status = db_query(r->all->purchases->db, &r->request, &refund_begin_statement, params,
-                      LEDGER_DEADLINE_MS);
+    status =
+        db_query(r->all->purchases->db, &r->request, &refund_begin_statement, params,
+                 due_left_ms(r->due, loop_mono_ns(r->all->purchases->loop), LEDGER_DEADLINE_MS));
     buf_free(&seats);
     if (status) {
         decide(r, status);

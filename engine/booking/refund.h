@@ -39,6 +39,7 @@ struct refund {
     enum ledger_verdict verdict;
     refund_cb decided;
     void *decided_ctx;
+    struct due due; /* of that request */
     char trace[PURCHASE_TRACE_SIZE];
     /* private */
     struct db_request request;

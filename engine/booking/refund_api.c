@@ -79,6 +79,7 @@ static void begin(struct till *t, struct http_request *req, const struct refund_
     *x = (struct refund_exchange){.till = t, .req = req, .fingerprint = r->row.fingerprint};
     r->decided = decided_cb;
     r->decided_ctx = x;
+    r->due = req->due;
     refund_begin(r);
 }
 

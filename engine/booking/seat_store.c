@@ -139,6 +139,8 @@ enum status seat_store_submit(struct seat_store *s, struct hold_call *call, int 
     call->script = &s->scripts[script];
     call->retried = false;
     call->deadline_ns = loop_mono_ns(s->loop) + CALL_MS * 1000000LL;
+    if (call->due.at_ns && call->due.at_ns < call->deadline_ns)
+        call->deadline_ns = call->due.at_ns;
     return send_script(call);
 }
 

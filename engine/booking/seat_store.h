@@ -6,6 +6,7 @@
 #define HOLDFAST_BOOKING_SEAT_STORE_H
 
 #include "engine/base/clock.h"
+#include "engine/base/due.h"
 #include "engine/net/loop.h"
 #include "engine/store/db.h"
 #include "engine/store/kv.h"
@@ -76,6 +77,7 @@ struct hold_call {
     hold_call_cb cb;
     struct hold hold;
     struct slice trace; /* traceparent for the change log, or empty; lives until the callback */
+    struct due due;     /* of the request that it is a step of; TIMEOUT when no time is left */
     enum hold_outcome outcome;
     enum hold_limit limit;
     int64_t until_ms;  /* HOLD_LIMIT_COOL_DOWN: end of it */
@@ -174,7 +176,8 @@ enum status seat_store_set(struct seat_store *s, struct hold_call *call, enum se
 struct session_call;
 typedef void (*session_call_cb)(struct session_call *call, enum status status);
 
-/* Of one pass. The caller fills event_id, session, expires_ms (of the pass). */
+/* Of one pass. The caller fills event_id, session, expires_ms (of the pass), call.trace and
+ * call.due. */
 struct session_call {
     session_call_cb cb;
     uint64_t event_id;

@@ -74,6 +74,7 @@ static void session_ready(struct entry *entry)
     memcpy(x->session.session, entry->session, sizeof(x->session.session));
     x->session.expires_ms = entry->session_expires_ms;
     x->session.call.trace = x->req->traceparent;
+    x->session.call.due = x->req->due;
     x->session.cb = end ? session_ended_cb : session_cb;
     status = end ? session_end(x->engine->seats, &x->session)
                  : session_read(x->engine->seats, &x->session);

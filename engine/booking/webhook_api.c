@@ -56,7 +56,7 @@ static void store(struct till *t, struct http_request *req, const struct payment
         hook->event_id ? slice_str(booking) : SLICE_NONE,
     };
     status = db_query(t->engine->db, &x->request, &webhook_receive_statement, params,
-                      LEDGER_DEADLINE_MS);
+                      http_left_ms(req, LEDGER_DEADLINE_MS));
     if (status)
         received_cb(&x->request, status, NULL);
 }

@@ -300,7 +300,7 @@ static struct uuid booking_with(enum charge_state charge)
 static void call_begin(struct ledger_call *call)
 {
     some_row(&call->row, below(KEYS));
-    cr_assert_eq(ledger_begin(&twin, call, some_lease()), STATUS_CANCELED);
+    cr_assert_eq(ledger_begin(&twin, call, some_lease(), LEDGER_DEADLINE_MS), STATUS_CANCELED);
 }
 
 static void call_move(struct ledger_call *call)
@@ -329,7 +329,9 @@ static void call_find(struct ledger_call *call)
     call->row.event_id = SALE_EVENT;
     call->row.idem = named("idem", below(KEYS));
     call->row.booking_id = some_booking();
-    cr_assert_eq(below(2) ? ledger_find(&twin, call) : ledger_read(&twin, call), STATUS_CANCELED);
+    cr_assert_eq(below(2) ? ledger_find(&twin, call, LEDGER_DEADLINE_MS)
+                          : ledger_read(&twin, call, LEDGER_DEADLINE_MS),
+                 STATUS_CANCELED);
 }
 
 static void call_commit(enum commit_lane lane)

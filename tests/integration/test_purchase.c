@@ -144,6 +144,33 @@ Test(purchase, a_hold_that_ends_while_the_card_is_pending_does_not_complete)
     teardown();
 }
 
+/* ---- longer than its request may take ---- */
+
+Test(purchase, a_purchase_that_outlasts_its_request_is_answered_and_still_sold_and_charged_once)
+{
+    struct uuid idem = uuid_v4_secret();
+    struct hold hold;
+    struct rig_answer a;
+
+    setup();
+    rig.request_ms = 2000;
+    rig.purchases.providers[0].deadline_ms = 2300; /* and the answer never comes */
+    rig_hold(&rig, 0, 2, &hold);
+    rig_buy_wait(&rig, &hold, "tok_timeout", &idem, &a);
+    cr_assert(a.status == STATUS_OK && a.state == BOOKING_PENDING, "202");
+    cr_assert_eq(rig.purchases.metrics.purchases_outlasting_total, 1);
+    LOOP_UNTIL(&rig.loop, rig.purchases.metrics.purchases_in_flight == 0, 10000);
+    cr_assert_eq(rig.purchases.metrics.purchases_put_off_total, 0, "it needs no other worker");
+    cr_assert_eq(a.calls, 1);
+    cr_assert_eq(rows("SELECT count(*) FROM booking WHERE state = 'confirmed'"), 1);
+    cr_assert_eq(rows("SELECT count(*) FROM ticket WHERE live"), 2);
+    cr_assert_eq(rig_charge(&rig, &a.booking_id).captured, 2 * SALE_PRICE);
+    rig_buy_wait(&rig, &hold, "tok_timeout", &idem, &a);
+    cr_assert(a.status == STATUS_OK && a.verdict == LEDGER_KNOWN);
+    cr_assert_eq(rows("SELECT count(*) FROM payment"), 1);
+    teardown();
+}
+
 /* ---- two at once ---- */
 
 Test(purchase, double_click_with_two_keys_on_one_hold_is_one_sale_and_one_charge)
@@ -186,7 +213,7 @@ static struct purchase *pick_up(const struct uuid *idem)
     p->ledger.cb = found_cb;
     purchase_row(p)->event_id = SALE_EVENT;
     purchase_row(p)->idem = *idem;
-    cr_assert_eq(ledger_find(rig.db, &p->ledger), STATUS_OK);
+    cr_assert_eq(ledger_find(rig.db, &p->ledger, LEDGER_DEADLINE_MS), STATUS_OK);
     LOOP_UNTIL(&rig.loop, found == 1, 5000);
     return p;
 }

@@ -158,6 +158,8 @@ void rig_buy(struct rig *r, const struct hold *hold, const char *token, const st
     *answer = (struct rig_answer){.calls = 0};
     p->decided = decided_cb;
     p->decided_ctx = answer;
+    if (r->request_ms)
+        p->due = due_in(loop_mono_ns(&r->loop), r->request_ms);
     row->event_id = SALE_EVENT;
     row->booking_id = uuid_v4_secret();
     row->idem = idem ? *idem : uuid_v4_secret();

@@ -34,6 +34,7 @@ struct rig {
     struct completer completer;
     int64_t hold_ms;      /* how long rig_hold holds: 60 s unless set */
     const char *provider; /* of rig_buy: sim unless set */
+    unsigned request_ms;  /* of rig_buy: how long its request may take; 0: as long as it takes */
 };
 
 void rig_open(struct rig *r, const struct rig_servers *s);

@@ -8,11 +8,15 @@
 
 #include <stdio.h>
 
+/* Less than the provider's limit, so that purchases outlast their requests. */
+enum { REQUEST_MS = 1500 };
+
 struct call {
     struct buyer *buyer;
     struct buyer asked; /* as it was when it asked */
     unsigned serial;
     struct process *process;
+    struct due due;
     struct hold_call hold;
     struct hold_terms terms;
     struct session_call session;
@@ -93,6 +97,7 @@ static enum status ask_hold(struct call *c)
     fill_terms(b, &c->terms);
     fill_hold(b, &c->hold.hold);
     c->hold.cb = hold_cb;
+    c->hold.due = c->due;
     switch (b->wish) {
     case WISH_PLACE:
         hold_id_make(b->event_id, c->hold.hold.id);
@@ -111,6 +116,7 @@ static enum status ask_hold(struct call *c)
 static enum status ask_give_up(struct call *c)
 {
     c->session.cb = session_cb;
+    c->session.call.due = c->due;
     c->session.event_id = c->asked.event_id;
     c->session.expires_ms = c->asked.session_expires_ms;
     memcpy(c->session.session, c->asked.session, sizeof(c->session.session));
@@ -166,6 +172,7 @@ static struct purchase *purchase_for(struct call *c)
     }
     p->decided = decided_cb;
     p->decided_ctx = c;
+    p->due = c->due;
     purchase_row(p)->event_id = c->asked.event_id;
     purchase_row(p)->idem = c->asked.idem;
     purchase_row(p)->fingerprint = c->asked.fingerprint;
@@ -232,7 +239,7 @@ static void get_hold(struct call *c)
     struct seat_store *seats = c->process->engine.seats;
     enum status status;
 
-    c->hold = (struct hold_call){.cb = bought_hold_cb};
+    c->hold = (struct hold_call){.cb = bought_hold_cb, .due = c->due};
     fill_hold(&c->asked, &c->hold.hold);
     status = c->asked.charge ? seat_store_pay(seats, &c->hold, SALE_PAYMENT_MS)
                              : seat_store_get(seats, &c->hold);
@@ -270,7 +277,9 @@ static void look_up(struct call *c)
     c->find.cb = found_cb;
     c->find.row.event_id = c->asked.event_id;
     c->find.row.idem = c->asked.idem;
-    status = ledger_find(c->process->engine.db, &c->find);
+    status =
+        ledger_find(c->process->engine.db, &c->find,
+                    due_left_ms(c->due, loop_mono_ns(c->process->engine.loop), LEDGER_DEADLINE_MS));
     if (status)
         reply_status(c, status);
 }
@@ -295,6 +304,7 @@ static enum status ask_refund(struct call *c)
         return STATUS_OVERLOADED;
     r->decided = refunded_cb;
     r->decided_ctx = c;
+    r->due = c->due;
     r->row.event_id = b->event_id;
     r->row.booking_id = b->booking_id;
     r->row.refund_id = b->refund_id;
@@ -319,6 +329,7 @@ void buyer_ask(struct buyer *b, const struct buyer *asked, struct process *p)
     c->asked = *asked;
     c->serial = asked->serial;
     c->process = p;
+    c->due = due_in(loop_mono_ns(p->engine.loop), REQUEST_MS);
     purchase_row_init(&c->find.row);
     TRACE("buyer %u wants %d", b->id, asked->wish);
     switch (asked->wish) {
