@@ -75,6 +75,13 @@ enum bench_exit capacity_prepare(struct capacity *c,
     return all_good(c, "preparations", f.refused);
 }
 
+static size_t at_once(const struct capacity *c)
+{
+    size_t connections = (size_t)c->run->options->connections;
+
+    return c->at_once > 0 && c->at_once < connections ? c->at_once : connections;
+}
+
 /* One flood on a new event at `rate` (0: flat out). */
 static enum bench_exit flood_once(struct capacity *c, size_t step, double rate,
                                   struct against *ret_result)
@@ -83,7 +90,7 @@ static enum bench_exit flood_once(struct capacity *c, size_t step, double rate,
                       .client = c->client,
                       .step = step,
                       .total = c->total,
-                      .in_flight = (size_t)c->run->options->connections,
+                      .in_flight = at_once(c),
                       .rate = rate,
                       .make = c->make,
                       .took = c->took,

@@ -22,6 +22,7 @@ struct capacity {
     struct client *client;    /* made by capacity_run */
     const char *what;         /* "bookings" */
     size_t total;             /* operations a round */
+    size_t at_once;           /* requests in flight at most; 0: as many as there are connections */
     struct box_office office; /* the event of each round */
     /* What a flood sends and what came of it. */
     void (*make)(struct flood *f, size_t i, struct client_request *r);
