@@ -21,7 +21,7 @@ struct lane {
 struct commit {
     struct loop *loop;
     struct db *db;
-    struct lane lanes[2];
+    struct lane lanes[COMMIT_LANES];
     size_t batches_max;
     struct commit_batch *batches; /* owned, of both lanes */
     struct turn_end flush;
@@ -38,9 +38,21 @@ struct metric_group *commit_metrics(struct commit *c)
     return &c->group;
 }
 
+static bool sells(enum commit_lane lane)
+{
+    return lane == COMMIT_NEW || lane == COMMIT_PAID;
+}
+
+static void count_waiting(struct lane *lane, int64_t more)
+{
+    lane->waiting_count = (size_t)((int64_t)lane->waiting_count + more);
+    if (sells(lane->kind))
+        lane->commit->metrics.commit_waiting += more;
+}
+
 static void finish(struct commit *c, struct commit_item *item, enum status status)
 {
-    if (c->metrics.commit_us.counts)
+    if (sells(item->lane) && c->metrics.commit_us.counts)
         hist_record(&c->metrics.commit_us,
                     (uint64_t)(loop_mono_ns(c->loop) - item->submitted_ns) / 1000);
     item->cb(item, status);
@@ -51,8 +63,7 @@ static void finish(struct commit *c, struct commit_item *item, enum status statu
 static void requeue(struct lane *lane, struct commit_item *item)
 {
     list_push_front(&lane->waiting, &item->link);
-    lane->waiting_count++;
-    lane->commit->metrics.commit_waiting++;
+    count_waiting(lane, 1);
 }
 
 /* Another transaction had the key, or a seat had a live ticket that its row denies. Nothing of the
@@ -121,8 +132,7 @@ static void batch_cb(struct db_request *request, enum status status, const struc
 static void dequeue(struct lane *lane, struct commit_item *item)
 {
     list_remove(&item->link);
-    lane->waiting_count--;
-    lane->commit->metrics.commit_waiting--;
+    count_waiting(lane, -1);
 }
 
 /* The batch is due when the last of its items is. Whoever is too late for it goes to `late`. */
@@ -145,6 +155,17 @@ static struct due fill(struct lane *lane, struct commit_batch *b, int64_t now_ns
         }
     }
     return due;
+}
+
+static void count_sent(struct commit *c, const struct commit_batch *b)
+{
+    if (sells(b->lane)) {
+        c->metrics.commit_batches_total++;
+        c->metrics.commit_bookings_total += b->count;
+    } else {
+        c->metrics.move_batches_total++;
+        c->metrics.moves_total += b->count;
+    }
 }
 
 /* A failed submit must not call back inside the caller's: the flush runs at the end of the turn,
@@ -170,8 +191,7 @@ static void send_batch(struct lane *lane)
     }
     statement = commit_batch_params(b, LEASE_MS, params);
     b->request.cb = batch_cb;
-    c->metrics.commit_batches_total++;
-    c->metrics.commit_bookings_total += b->count;
+    count_sent(c, b);
     lane->in_flight++;
     status = db_query(c->db, &b->request, statement, params,
                       due_left_ms(due, now_ns, COMMIT_DEADLINE_MS));
@@ -197,8 +217,8 @@ static void flush_cb(struct turn_end *end)
 {
     struct commit *c = container_of(end, struct commit, flush);
 
-    flush_lane(&c->lanes[COMMIT_NEW]);
-    flush_lane(&c->lanes[COMMIT_PAID]);
+    for (size_t i = 0; i < COMMIT_LANES; i++)
+        flush_lane(&c->lanes[i]);
 }
 
 static void gathered_cb(struct timer *t)
@@ -224,8 +244,7 @@ enum status commit_submit(struct commit *c, struct commit_item *item)
     item->attempts = 0;
     item->alone = false;
     list_push_back(&lane->waiting, &item->link);
-    lane->waiting_count++;
-    c->metrics.commit_waiting++;
+    count_waiting(lane, 1);
     loop_defer(c->loop, &c->flush);
     return STATUS_OK;
 }
@@ -257,9 +276,9 @@ struct commit *commit_new(struct loop *l, struct db *db, size_t batches)
     c->loop = l;
     c->db = db;
     c->batches_max = batches ? batches : BATCHES_DEFAULT;
-    c->batches = mem_alloc(2 * c->batches_max * sizeof(*c->batches));
-    init_lane(c, COMMIT_NEW, c->batches, c->batches_max);
-    init_lane(c, COMMIT_PAID, c->batches + c->batches_max, c->batches_max);
+    c->batches = mem_alloc(COMMIT_LANES * c->batches_max * sizeof(*c->batches));
+    for (size_t i = 0; i < COMMIT_LANES; i++)
+        init_lane(c, (enum commit_lane)i, c->batches + i * c->batches_max, c->batches_max);
     turn_end_init(&c->flush, flush_cb);
     c->group =
         (struct metric_group){.descs = descs, .count = array_len(descs), .base = &c->metrics};
@@ -284,9 +303,10 @@ void commit_stop(struct commit *c)
 
 void commit_free(struct commit *c)
 {
-    assert(c->stopped && c->lanes[COMMIT_NEW].in_flight == 0 &&
-           c->lanes[COMMIT_PAID].in_flight == 0);
-    for (size_t i = 0; i < 2 * c->batches_max; i++)
+    assert(c->stopped);
+    for (size_t i = 0; i < COMMIT_LANES; i++)
+        assert(c->lanes[i].in_flight == 0);
+    for (size_t i = 0; i < COMMIT_LANES * c->batches_max; i++)
         commit_batch_free(&c->batches[i]);
     mem_free(c->batches);
     metric_group_free(&c->group);

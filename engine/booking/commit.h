@@ -1,5 +1,7 @@
 /* The commit: gathers the purchases of at most 2 ms, or 128, into one statement
- * (sql/0002_commit.sql, 0003_purchase.sql), so that one flush to disk serves them all.
+ * (sql/0002_commit.sql, 0003_purchase.sql), so that one flush to disk serves them all. What every
+ * charged sale records on its way, the authorisation and the capture, is gathered likewise
+ * (0010_gathered_moves.sql), each kind in a lane of its own.
  *
  *   commit_submit -> waiting -> batch (no seat and no key twice, seats sorted) -> PostgreSQL ->
  * each its own verdict
@@ -27,6 +29,8 @@
 #define COMMIT_METRICS(X)                                                                          \
     X(COUNTER, commit_batches_total, "commit statements sent")                                     \
     X(COUNTER, commit_bookings_total, "bookings in them")                                          \
+    X(COUNTER, move_batches_total, "statements that recorded authorisations or captures")          \
+    X(COUNTER, moves_total, "authorisations and captures in them")                                 \
     X(COUNTER, commit_lost_total, "bookings that lost: seat taken, hold expired, price changed")   \
     X(COUNTER, commit_repeats_total, "commit statements repeated after a unique violation")        \
     X(COUNTER, commit_failures_total, "commit statements without an answer")                       \
@@ -42,10 +46,12 @@ struct commit_item;
 typedef void (*commit_cb)(struct commit_item *item, enum status status);
 
 enum commit_lane {
-    COMMIT_NEW,  /* an event without charge: claim, sale and record in one step; needs the whole row
-                  */
-    COMMIT_PAID, /* an authorised purchase: needs event_id and booking_id, and what its news tells
-                  */
+    COMMIT_NEW,        /* an event without charge: claim, sale and record in one step; needs the
+                          whole row */
+    COMMIT_AUTHORIZED, /* records an authorisation: event_id, booking_id, provider_ref if not "" */
+    COMMIT_PAID,       /* an authorised purchase: event_id, booking_id, and what its news tells */
+    COMMIT_CAPTURED,   /* records a capture: event_id, booking_id */
+    COMMIT_LANES
 };
 
 /* Embedded by the caller, zeroed. */
@@ -55,7 +61,10 @@ struct commit_item {
     enum commit_lane lane;
     struct slice trace; /* traceparent or empty */
     struct due due;     /* COMMIT_NEW: of its request. None for what is authorised: that must end */
-    /* the verdict */
+    /* the verdict of AUTHORIZED, CAPTURED: false when the purchase was not where it may be moved
+       from; nothing was recorded then */
+    bool moved;
+    /* the verdict of NEW, PAID */
     bool known; /* COMMIT_NEW: the key was on record; booking_id and fingerprint are those of the
                    record, nothing was changed */
     struct uuid booking_id, fingerprint;

@@ -7,22 +7,6 @@
 
 #define PARAM_LIMIT (1024 * 1024)
 
-static const struct db_statement new_statement = {
-    .name = "booking_commit",
-    .text = "SELECT i, known, booking_id, fingerprint, state, outcome, labels FROM "
-            "booking_commit($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], "
-            "$6::text[], $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[], "
-            "$12::text[], $13::bigint[], $14::text[], $15::text[], $16::text[], "
-            "$17::integer[], $18::integer[], $19::integer[])",
-    .params = 19,
-};
-static const struct db_statement paid_statement = {
-    .name = "booking_commit_paid",
-    .text = "SELECT i, false, NULL, NULL, state, outcome, labels FROM "
-            "booking_commit_paid($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint)",
-    .params = 5,
-};
-
 void commit_batch_init(struct commit_batch *b)
 {
     memset(b, 0, sizeof(*b));
@@ -207,14 +191,34 @@ static void put_new(struct commit_batch *b, const struct commit_item *item, stru
     db_array_str(&p[15], item->trace.len ? item->trace : SLICE_NONE);
 }
 
+static void put_names(struct commit_batch *b, const struct commit_item *item)
+{
+    put_i64(&b->params[0], (int64_t)item->row->event_id);
+    put_uuid(&b->params[1], &item->row->booking_id);
+}
+
 static void put_paid(struct commit_batch *b, const struct commit_item *item, struct buf *scratch)
 {
-    struct buf *p = b->params;
+    put_names(b, item);
+    put_news(&b->params[2], item->row, scratch);
+    db_array_str(&b->params[3], item->trace.len ? item->trace : SLICE_NONE);
+}
 
-    put_i64(&p[0], (int64_t)item->row->event_id);
-    put_uuid(&p[1], &item->row->booking_id);
-    put_news(&p[2], item->row, scratch);
-    db_array_str(&p[3], item->trace.len ? item->trace : SLICE_NONE);
+static void put_authorized(struct commit_batch *b, const struct commit_item *item,
+                           struct buf *scratch)
+{
+    const char *ref = item->row->provider_ref;
+
+    (void)scratch;
+    put_names(b, item);
+    db_array_str(&b->params[2], ref[0] ? slice_str(ref) : SLICE_NONE);
+}
+
+static void put_captured(struct commit_batch *b, const struct commit_item *item,
+                         struct buf *scratch)
+{
+    (void)scratch;
+    put_names(b, item);
 }
 
 static int by_event_and_booking(const void *a, const void *b)
@@ -227,39 +231,9 @@ static int by_event_and_booking(const void *a, const void *b)
     return memcmp(x->booking_id.bytes, y->booking_id.bytes, sizeof(x->booking_id.bytes));
 }
 
-const struct db_statement *commit_batch_params(struct commit_batch *b, int64_t lease_ms,
-                                               struct slice ret_params[COMMIT_PARAMS_MAX])
-{
-    const struct db_statement *statement = b->lane == COMMIT_NEW ? &new_statement : &paid_statement;
-    size_t arrays = b->lane == COMMIT_NEW ? 19 : 4;
-    struct buf scratch;
-
-    buf_init(&scratch, 64 * 1024);
-    qsort(b->items, b->count, sizeof(b->items[0]), by_event_and_booking);
-    for (size_t i = 0; i < COMMIT_PARAMS_MAX; i++)
-        buf_clear(&b->params[i]);
-    for (size_t i = 0; i < arrays; i++)
-        db_array_begin(&b->params[i]);
-    for (size_t i = 0; i < b->count; i++) {
-        if (b->lane == COMMIT_NEW)
-            put_new(b, b->items[i], &scratch);
-        else
-            put_paid(b, b->items[i], &scratch);
-    }
-    if (b->lane == COMMIT_NEW)
-        put_seats(b, &b->params[16], &b->params[17], &b->params[18]);
-    else
-        buf_append_i64(&b->params[4], lease_ms);
-    for (size_t i = 0; i < arrays; i++)
-        db_array_end(&b->params[i]);
-    for (size_t i = 0; i < statement->params; i++)
-        ret_params[i] = buf_slice(&b->params[i]);
-    buf_free(&scratch);
-    return statement;
-}
-
 /* ---- verdicts ---- */
 
+/* Columns: i, known, booking_id, fingerprint, state, outcome, labels. */
 static bool read_verdict(struct commit_item *item, const struct db_result *r, size_t row)
 {
     bool good;
@@ -278,6 +252,86 @@ static bool read_verdict(struct commit_item *item, const struct db_result *r, si
     return good;
 }
 
+/* Columns: i, moved. */
+static bool read_moved(struct commit_item *item, const struct db_result *r, size_t row)
+{
+    item->moved = db_bool(r, row, 1);
+    return true;
+}
+
+/* ---- the lanes ---- */
+
+/* `arrays` parameters have an element per booking, or per seat; then comes the lease, if the
+ * statement has a parameter more. */
+static const struct {
+    struct db_statement statement;
+    size_t arrays;
+    void (*put)(struct commit_batch *b, const struct commit_item *item, struct buf *scratch);
+    bool (*read)(struct commit_item *item, const struct db_result *r, size_t row);
+} lanes[COMMIT_LANES] = {
+    [COMMIT_NEW] = {{.name = "booking_commit",
+                     .text =
+                         "SELECT i, known, booking_id, fingerprint, state, outcome, labels FROM "
+                         "booking_commit($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], "
+                         "$5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::text[], "
+                         "$10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[], "
+                         "$15::text[], $16::text[], $17::integer[], $18::integer[], "
+                         "$19::integer[])",
+                     .params = 19},
+                    19,
+                    put_new,
+                    read_verdict},
+    [COMMIT_AUTHORIZED] = {{.name = "booking_authorized",
+                            .text = "SELECT i, moved FROM booking_authorized($1::bigint[], "
+                                    "$2::uuid[], $3::text[], $4::bigint)",
+                            .params = 4},
+                           3,
+                           put_authorized,
+                           read_moved},
+    [COMMIT_PAID] = {{.name = "booking_commit_paid",
+                      .text = "SELECT i, false, NULL, NULL, state, outcome, labels FROM "
+                              "booking_commit_paid($1::bigint[], $2::uuid[], $3::text[], "
+                              "$4::text[], $5::bigint)",
+                      .params = 5},
+                     4,
+                     put_paid,
+                     read_verdict},
+    [COMMIT_CAPTURED] = {{.name = "booking_captured",
+                          .text = "SELECT i, moved FROM booking_captured($1::bigint[], "
+                                  "$2::uuid[])",
+                          .params = 2},
+                         2,
+                         put_captured,
+                         read_moved},
+};
+
+const struct db_statement *commit_batch_params(struct commit_batch *b, int64_t lease_ms,
+                                               struct slice ret_params[COMMIT_PARAMS_MAX])
+{
+    const struct db_statement *statement = &lanes[b->lane].statement;
+    size_t arrays = lanes[b->lane].arrays;
+    struct buf scratch;
+
+    buf_init(&scratch, 64 * 1024);
+    qsort(b->items, b->count, sizeof(b->items[0]), by_event_and_booking);
+    for (size_t i = 0; i < COMMIT_PARAMS_MAX; i++)
+        buf_clear(&b->params[i]);
+    for (size_t i = 0; i < arrays; i++)
+        db_array_begin(&b->params[i]);
+    for (size_t i = 0; i < b->count; i++)
+        lanes[b->lane].put(b, b->items[i], &scratch);
+    if (b->lane == COMMIT_NEW)
+        put_seats(b, &b->params[16], &b->params[17], &b->params[18]);
+    for (size_t i = 0; i < arrays; i++)
+        db_array_end(&b->params[i]);
+    if (statement->params > arrays)
+        buf_append_i64(&b->params[arrays], lease_ms);
+    for (size_t i = 0; i < statement->params; i++)
+        ret_params[i] = buf_slice(&b->params[i]);
+    buf_free(&scratch);
+    return statement;
+}
+
 bool commit_batch_read(struct commit_batch *b, const struct db_result *r)
 {
     if (r->rows != b->count)
@@ -285,7 +339,7 @@ bool commit_batch_read(struct commit_batch *b, const struct db_result *r)
     for (size_t row = 0; row < r->rows; row++) {
         int64_t i = db_i64(r, row, 0);
 
-        if (i < 1 || (size_t)i > b->count || !read_verdict(b->items[i - 1], r, row))
+        if (i < 1 || (size_t)i > b->count || !lanes[b->lane].read(b->items[i - 1], r, row))
             return false;
     }
     return true;

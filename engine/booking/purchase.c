@@ -145,10 +145,48 @@ static void run_begin(struct purchase *p)
     }
 }
 
+/* ---- the moves of every charged sale, gathered ---- */
+
+/* What was not where it may be moved from is moved by itself: the answer tells why. */
+static void gathered_cb(struct commit_item *item, enum status status)
+{
+    struct purchase *p = container_of(item, struct purchase, item);
+    struct purchase_row *row = purchase_row(p);
+    bool authorized = item->lane == COMMIT_AUTHORIZED;
+
+    if (status) {
+        purchase_put_off(p, status);
+    } else if (!item->moved) {
+        move(p, authorized ? MOVE_AUTHORIZED : MOVE_CAPTURED, authorized ? p->all->lease_ms : 0);
+    } else {
+        row->state = authorized ? BOOKING_AUTHORIZED : row->state;
+        row->charge = authorized ? CHARGE_AUTHORIZED : CHARGE_CAPTURED;
+        row->captured = authorized ? row->captured : row->total;
+        purchase_go(p, next_step(p));
+    }
+}
+
+static void gather(struct purchase *p, enum commit_lane lane)
+{
+    enum status status;
+
+    p->item = (struct commit_item){.cb = gathered_cb, .row = purchase_row(p), .lane = lane};
+    status = commit_submit(p->all->commit, &p->item);
+    if (status)
+        purchase_put_off(p, status);
+}
+
 static void run_authorized(struct purchase *p)
 {
-    move(p, MOVE_AUTHORIZED, p->all->lease_ms);
+    gather(p, COMMIT_AUTHORIZED);
 }
+
+static void run_captured(struct purchase *p)
+{
+    gather(p, COMMIT_CAPTURED);
+}
+
+/* ---- */
 
 /* Asked again sooner while it is young. */
 static int64_t poll_ms(const struct purchase *p)
@@ -174,11 +212,6 @@ static void run_declined(struct purchase *p)
 static void run_expire(struct purchase *p)
 {
     move(p, MOVE_EXPIRED, p->all->lease_ms);
-}
-
-static void run_captured(struct purchase *p)
-{
-    move(p, MOVE_CAPTURED, 0);
 }
 
 static void run_voided(struct purchase *p)

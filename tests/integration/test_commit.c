@@ -255,6 +255,73 @@ Test(commit, the_key_is_recorded_in_the_transaction_of_the_sale)
     teardown();
 }
 
+/* A purchase as it stands between its steps. */
+static void put_purchase(struct buyer *b, uint32_t seat, const char *state, const char *charge)
+{
+    char sql[1200], id[UUID_TEXT_SIZE];
+
+    sale_row(&b->row, seat, 1);
+    uuid_format(&b->row.booking_id, id);
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO booking (event_id, booking_id, state, step, idem, fingerprint, hold_id, "
+             "fence, hold_expires, seats, versions, email, name, total, currency, lease_until) "
+             "VALUES (%llu, '%s', '%s', 'begin', '%s', '%s', '%s', 100, now() + '1 h', '{%u}', "
+             "'{0}', 'e', 'n', 5000, 'EUR', now() + '1 s');"
+             "INSERT INTO payment (event_id, booking_id, provider, token, amount, currency, state) "
+             "VALUES (%llu, '%s', 'sim', 't', 5000, 'EUR', '%s')",
+             (unsigned long long)b->row.event_id, id, state, id, id, id, seat,
+             (unsigned long long)b->row.event_id, id, charge);
+    server_sql(postgres, sql);
+    snprintf(b->row.provider_ref, sizeof(b->row.provider_ref), "ch_%u", seat);
+}
+
+static void record(struct buyer *b, enum commit_lane lane)
+{
+    b->item = (struct commit_item){.cb = bought, .row = &b->row, .lane = lane};
+    b->calls = 0;
+    cr_assert_eq(commit_submit(commit, &b->item), STATUS_OK);
+}
+
+/* A charge that is another's already breaks the statement of all: they are recorded without it. */
+Test(commit, authorisations_and_captures_are_recorded_together_and_fail_alone)
+{
+    enum { N = 40, ENDED = 7, FOREIGN = 9 };
+    static struct buyer buyers[N];
+
+    setup(N + 1);
+    for (uint32_t i = 0; i < N; i++)
+        put_purchase(&buyers[i], i, i == ENDED ? "expired" : "pending",
+                     i == ENDED ? "voiding" : "authorizing");
+    snprintf(buyers[FOREIGN].row.provider_ref, PAYMENT_REF_SIZE, "ch_1");
+    for (int i = 0; i < N; i++)
+        record(&buyers[i], COMMIT_AUTHORIZED);
+    for (int i = 0; i < N; i++)
+        LOOP_UNTIL(&loop, buyers[i].calls == 1, 20000);
+    for (int i = 0; i < N; i++) {
+        cr_assert_eq(buyers[i].status, i == FOREIGN ? STATUS_UNAVAILABLE : STATUS_OK, "%d", i);
+        cr_assert_eq(buyers[i].item.moved, i != ENDED && i != FOREIGN, "%d", i);
+    }
+    cr_assert_eq(sale_count(postgres,
+                            "SELECT count(*) FROM purchase WHERE state = 'authorized' AND "
+                            "payment_state = 'authorized' AND provider_ref = 'ch_' || "
+                            "seats AND leased"),
+                 N - 2);
+    server_sql(postgres, "UPDATE payment SET state = 'capturing' WHERE state = 'authorized'");
+    for (int i = 0; i < N; i++)
+        record(&buyers[i], COMMIT_CAPTURED);
+    for (int i = 0; i < N; i++) {
+        LOOP_UNTIL(&loop, buyers[i].calls == 1, 10000);
+        cr_assert_eq(buyers[i].status, STATUS_OK);
+        cr_assert_eq(buyers[i].item.moved, i != ENDED && i != FOREIGN, "%d", i);
+        purchase_row_free(&buyers[i].row);
+    }
+    cr_assert_eq(sale_count(postgres, "SELECT count(*) FROM purchase WHERE step = 'done' AND NOT "
+                                      "leased AND payment_state = 'captured' AND captured = 5000"),
+                 N - 2);
+    server_sql(postgres, "TRUNCATE booking, payment"); /* rows of no sale: nothing to audit */
+    teardown();
+}
+
 /* Each guard taken out of a copy of the function, the others in: a seat that is sold already must
  * not be sold again, whatever the buyer claims to have held. */
 static void without(const char *guard, const char *in_found, const char *in_update)

@@ -345,8 +345,12 @@ static void call_commit(enum commit_lane lane)
     commit_batch_clear(&batch, lane);
     for (size_t i = 0; i < count; i++) {
         some_row(&rows[i], below(KEYS));
-        if (lane == COMMIT_PAID)
-            rows[i].booking_id = booking_with(CHARGE_AUTHORIZED);
+        if (lane != COMMIT_NEW)
+            rows[i].booking_id = booking_with(lane == COMMIT_PAID         ? CHARGE_AUTHORIZED
+                                              : lane == COMMIT_AUTHORIZED ? CHARGE_AUTHORIZING
+                                                                          : CHARGE_CAPTURING);
+        if (lane == COMMIT_AUTHORIZED && below(2))
+            uuid_format(&rows[i].booking_id, rows[i].provider_ref);
         items[i] =
             (struct commit_item){.row = &rows[i],
                                  .lane = lane,
@@ -520,7 +524,7 @@ static void step(void)
 
     moment++;
     purchase_row_init(&call.row);
-    switch (below(20)) {
+    switch (below(22)) {
     case 0:
     case 1:
     case 2: call_begin(&call); break;
@@ -544,6 +548,8 @@ static void step(void)
     case 16: call_reconcile(); break;
     case 17: call_rehold(&call); break;
     case 18: call_stores(); break;
+    case 19: call_commit(COMMIT_AUTHORIZED); break;
+    case 20: call_commit(COMMIT_CAPTURED); break;
     default: call_webhook(); break;
     }
     purchase_row_free(&call.row);

@@ -137,7 +137,7 @@ enum {
     TRACE_,
     COLUMNS
 };
-enum { COMMIT_MAX = 64 };
+enum { COMMIT_MAX = 128 };
 
 static void read_row(const struct pg_array *columns, size_t i, struct purchase_row *row)
 {
@@ -381,22 +381,26 @@ static void done(struct pg_booking *b)
     b->has_lease = false;
 }
 
+static bool undecided(const struct purchase_row *r)
+{
+    return r->state == BOOKING_PENDING &&
+           (r->charge == CHARGE_AUTHORIZING || r->charge == CHARGE_PENDING);
+}
+
 static void move(struct pg_booking *b, struct slice to, enum booking_outcome outcome, int64_t until)
 {
     struct purchase_row *r = &b->row;
-    bool undecided = r->state == BOOKING_PENDING &&
-                     (r->charge == CHARGE_AUTHORIZING || r->charge == CHARGE_PENDING);
 
-    if (slice_is(to, "authorized") && undecided) {
+    if (slice_is(to, "authorized") && undecided(r)) {
         r->state = BOOKING_AUTHORIZED;
         r->charge = CHARGE_AUTHORIZED;
         b->step = "authorize";
         lease(b, until);
-    } else if (slice_is(to, "pending") && undecided) {
+    } else if (slice_is(to, "pending") && undecided(r)) {
         r->charge = CHARGE_PENDING;
         b->step = "authorize";
         lease(b, until);
-    } else if (slice_is(to, "declined") && undecided) {
+    } else if (slice_is(to, "declined") && undecided(r)) {
         r->state = BOOKING_DECLINED;
         r->charge = CHARGE_DECLINED;
         r->outcome = outcome;
@@ -438,6 +442,46 @@ void pg_booking_move(struct pg_model *m, const struct slice *p, struct pg_answer
         pg_text(p[3], b->row.provider_ref, sizeof(b->row.provider_ref));
     m->changes++;
     pg_put_purchase(m, a, b);
+}
+
+/* sql/0010_gathered_moves.sql: as booking_move, but who is not where it may be moved from is left
+ * wholly alone. */
+static void move_many(struct pg_model *m, const struct slice *params, size_t arrays,
+                      struct slice to, int64_t until, struct pg_answer *a)
+{
+    static struct pg_array columns[3];
+
+    for (size_t c = 0; c < arrays; c++)
+        pg_array_read(params[c], a, &columns[c]);
+    for (size_t i = 0; i < columns[0].count; i++) {
+        struct uuid id = pg_uuid(columns[1].items[i]);
+        struct pg_booking *b = pg_booking_find(m, (uint64_t)pg_i64(columns[0].items[i]), &id);
+        bool due;
+
+        if (!b)
+            continue;
+        due = arrays == 2 ? b->row.charge == CHARGE_CAPTURING : undecided(&b->row);
+        if (due) {
+            b->paid_ms = m->now_ms;
+            move(b, to, OUTCOME_SOLD, until);
+            if (arrays == 3 && columns[2].items[i].at)
+                pg_text(columns[2].items[i], b->row.provider_ref, sizeof(b->row.provider_ref));
+        }
+        pg_put_i64(a, (int64_t)i + 1);
+        pg_put_bool(a, due);
+        pg_row(a);
+    }
+    m->changes++;
+}
+
+void pg_booking_authorized(struct pg_model *m, const struct slice *params, struct pg_answer *a)
+{
+    move_many(m, params, 3, SLICE_LITERAL("authorized"), m->now_ms + pg_i64(params[3]), a);
+}
+
+void pg_booking_captured(struct pg_model *m, const struct slice *params, struct pg_answer *a)
+{
+    move_many(m, params, 2, SLICE_LITERAL("captured"), 0, a);
 }
 
 /* sql/0006_reconcile.sql */

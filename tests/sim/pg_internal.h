@@ -45,6 +45,8 @@ void pg_booking_commit_paid(struct pg_model *m, const struct slice *params, stru
 void pg_booking_begin(struct pg_model *m, const struct slice *params, struct pg_answer *a);
 void pg_booking_rehold(struct pg_model *m, const struct slice *params, struct pg_answer *a);
 void pg_booking_move(struct pg_model *m, const struct slice *params, struct pg_answer *a);
+void pg_booking_authorized(struct pg_model *m, const struct slice *params, struct pg_answer *a);
+void pg_booking_captured(struct pg_model *m, const struct slice *params, struct pg_answer *a);
 /* pg_refund.c */
 void pg_refund_begin(struct pg_model *m, const struct slice *params, struct pg_answer *a);
 void pg_refund_done(struct pg_model *m, const struct slice *params, struct pg_answer *a);

@@ -467,16 +467,27 @@ static const struct {
     const char *name;
     pg_statement_fn run;
 } statements[] = {
-    {"outbox_fetch", outbox_fetch},           {"outbox_settle", outbox_settle},
-    {"booking_resume", booking_resume},       {"refund_resume", pg_refund_resume},
-    {"relay_events", relay_events},           {"sweeper_events", sweeper_events},
-    {"mirror_read_truth", mirror_read_truth}, {"payment_reconcile", payment_reconcile},
-    {"payment_compared", payment_compared},   {"booking_find", booking_find},
-    {"booking_rehold", pg_booking_rehold},    {"booking_read", booking_read},
-    {"booking_begin", pg_booking_begin},      {"booking_move", pg_booking_move},
-    {"booking_commit", pg_booking_commit},    {"booking_commit_paid", pg_booking_commit_paid},
-    {"refund_begin", pg_refund_begin},        {"refund_done", pg_refund_done},
+    {"outbox_fetch", outbox_fetch},
+    {"outbox_settle", outbox_settle},
+    {"booking_resume", booking_resume},
+    {"refund_resume", pg_refund_resume},
+    {"relay_events", relay_events},
+    {"sweeper_events", sweeper_events},
+    {"mirror_read_truth", mirror_read_truth},
+    {"payment_reconcile", payment_reconcile},
+    {"payment_compared", payment_compared},
+    {"booking_find", booking_find},
+    {"booking_rehold", pg_booking_rehold},
+    {"booking_read", booking_read},
+    {"booking_begin", pg_booking_begin},
+    {"booking_move", pg_booking_move},
+    {"booking_commit", pg_booking_commit},
+    {"booking_commit_paid", pg_booking_commit_paid},
+    {"refund_begin", pg_refund_begin},
+    {"refund_done", pg_refund_done},
     {"webhook_receive", webhook_receive},
+    {"booking_authorized", pg_booking_authorized},
+    {"booking_captured", pg_booking_captured},
 };
 
 const char *pg_statement_name(size_t i)

@@ -71,6 +71,23 @@ CREATE FUNCTION pg_temp.commit_paid(names text[], lease_ms bigint DEFAULT 60000)
               FROM unnest(names) WITH ORDINALITY x (n, o)) a, booking_commit_paid(a.events, a.ids, a.payloads, a.traces, lease_ms) c ORDER BY c.i
 $$;
 
+-- The gathered moves of these purchases, told as "moved state step payment_state" in their order; the refs are 'ch_' and the name.
+CREATE FUNCTION pg_temp.gathered(what text, names text[], lease_ms bigint DEFAULT 60000) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    events bigint[] := ARRAY(SELECT 1 FROM unnest(names));
+    ids uuid[] := ARRAY(SELECT pg_temp.u(n) FROM unnest(names) WITH ORDINALITY x (n, o) ORDER BY o);
+    refs text[] := ARRAY(SELECT 'ch_' || n FROM unnest(names) WITH ORDINALITY x (n, o) ORDER BY o);
+    moved boolean[];
+BEGIN
+    IF what = 'authorized' THEN
+        moved := ARRAY(SELECT a.moved FROM booking_authorized(events, ids, refs, lease_ms) a ORDER BY a.i);
+    ELSE
+        moved := ARRAY(SELECT c.moved FROM booking_captured(events, ids) c ORDER BY c.i);
+    END IF;
+    RETURN QUERY SELECT moved[x.o]::text || ' ' || p.state || ' ' || p.step || coalesce(' ' || p.payment_state, '')
+                   FROM unnest(ids) WITH ORDINALITY x (id, o) JOIN purchase p ON p.event_id = 1 AND p.booking_id = x.id ORDER BY x.o;
+END $$;
+
 -- A purchase from begin to its end: confirmed and captured.
 CREATE FUNCTION pg_temp.sell(name text, seats integer[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

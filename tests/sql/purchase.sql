@@ -1,7 +1,7 @@
--- A paid purchase: booking_begin, booking_move, booking_commit_paid, booking_rehold, booking_resume.
+-- A paid purchase: booking_begin, booking_move, booking_authorized, booking_commit_paid, booking_captured, booking_rehold, booking_resume.
 BEGIN;
 \ir fixture.sql
-SELECT plan(54);
+SELECT plan(65);
 
 -- ---- begin ----
 
@@ -69,6 +69,31 @@ SELECT results_eq($$SELECT pg_temp.commit_paid('{winner,slow}')$$, $$VALUES ('co
 SELECT results_eq($$SELECT pg_temp.commit_paid('{rival}')$$, $$VALUES ('lost seat_taken')$$, 'who comes second loses');
 SELECT results_eq('SELECT payment_state, step FROM purchase WHERE state IN (''lost'', ''expired'') AND payment_state = ''voiding'' ORDER BY 1',
                   $$VALUES ('voiding', 'commit'), ('voiding', 'commit')$$, 'and both get their authorisation back');
+
+-- ---- the moves of many at once ----
+
+SELECT pg_temp.begin_paid('one', '{2}') \gset
+SELECT pg_temp.begin_paid('two', '{5}') \gset
+SELECT pg_temp.begin_paid('three', '{8}') \gset
+SELECT pg_temp.move('two', 'declined', NULL, 'payment_declined') \gset
+SELECT results_eq($$SELECT pg_temp.gathered('captured', '{one}')$$, $$VALUES ('false pending begin authorizing')$$, 'never captured before the commit');
+UPDATE booking SET lease_until = clock_timestamp() - interval '1 s' WHERE booking_id = pg_temp.u('one');
+SELECT results_eq($$SELECT pg_temp.gathered('authorized', '{one,two,three}')$$,
+                  $$VALUES ('true authorized authorize authorized'), ('false declined done declined'), ('true authorized authorize authorized')$$,
+                  'who may not be moved is told, and the others move');
+SELECT ok((SELECT lease_until > clock_timestamp() + interval '50 s' FROM booking WHERE booking_id = pg_temp.u('one')), 'with a lease for the commit');
+SELECT is((SELECT provider_ref FROM payment WHERE booking_id = pg_temp.u('three')), 'ch_three', 'each charge has its name');
+SELECT is((SELECT provider_ref FROM payment WHERE booking_id = pg_temp.u('two')), NULL, 'who was not moved was left alone');
+SELECT results_eq($$SELECT pg_temp.gathered('authorized', '{one}')$$, $$VALUES ('false authorized authorize authorized')$$, 'told twice');
+SELECT results_eq($$SELECT pg_temp.commit_paid('{one}')$$, $$VALUES ('confirmed')$$, 'the commit takes it from there');
+SELECT results_eq($$SELECT pg_temp.gathered('captured', '{one,two,three}')$$,
+                  $$VALUES ('true confirmed done captured'), ('false declined done declined'), ('false authorized authorize authorized')$$,
+                  'what was sold is captured, and nothing else');
+SELECT is((SELECT captured FROM payment WHERE booking_id = pg_temp.u('one')), 5000::bigint, 'all of it');
+SELECT is((SELECT lease_until FROM booking WHERE booking_id = pg_temp.u('one')), NULL, 'nobody need look again');
+SELECT results_eq($$SELECT pg_temp.gathered('captured', '{one}')$$, $$VALUES ('false confirmed done captured')$$, 'once');
+SELECT pg_temp.move('three', 'expired', NULL, 'hold_expired') \gset
+SELECT pg_temp.move('three', 'voided') \gset
 
 -- ---- a late payment ----
 
