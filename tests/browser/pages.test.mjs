@@ -53,6 +53,25 @@ test('the line is shown while it is paused, and moves on by itself when it resum
   await buyer.leave();
 });
 
+test('with nothing left to sell the waiting page promises neither a wait nor a price', async () => {
+  const event_id = await seed({ queue: true, seats: 4 });
+  const buyer = await enter();
+  await buyer.page.goto(`/?event=${event_id}`);
+  await buyer.step('choose');
+  await buyer.choose(0, 1, 2, 3);
+  await buyer.hold();
+  await buyer.fill_in();
+  await buyer.pay();
+  const late = await enter({ phone: true });
+  await late.page.goto(`/wait.html?event=${event_id}`);
+  await late.page.locator('#advice', { hasText: 'All seats are sold' }).waitFor();
+  assert.equal(await late.page.textContent('#fact-seats'), '0');
+  assert.equal(await late.page.textContent('#fact-wait'), '–');
+  assert.equal(await late.page.textContent('#fact-prices'), '–');
+  await late.leave();
+  await buyer.leave();
+});
+
 test('before the sale opens the page counts down, then takes the visitor in', async () => {
   const event_id = await seed({ queue: true, opens_in: 4 });
   const buyer = await enter();

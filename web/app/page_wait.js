@@ -154,13 +154,15 @@ function show_facts(view) {
     set_text(element(id), text || '–');
   };
   const count = (/** @type {number | null | undefined} */ n) => (typeof n === 'number' ? format_count(n) : '');
-  const eta = view.place === 'waiting' && line?.phase === 'open' ? view.eta : null;
+  // With nothing to sell the line stands: neither a wait nor a price would be true.
+  const sold_out = line?.seatsLeft === 0;
+  const eta = view.place === 'waiting' && line?.phase === 'open' && !sold_out ? view.eta : null;
   fact('fact-wait', eta && format_wait(eta));
   // Numbers count from 0, people from 1.
   fact('fact-number', view.number === null ? '' : count(view.number + 1));
   fact('fact-serving', line?.phase === 'open' || line?.phase === 'paused' ? count(line.serving) : '');
   fact('fact-seats', count(line?.seatsLeft));
-  fact('fact-prices', format_price_range(line?.priceFrom, line?.priceTo, line?.currency ?? event?.currency ?? 'EUR'));
+  fact('fact-prices', sold_out ? null : format_price_range(line?.priceFrom, line?.priceTo, line?.currency ?? event?.currency ?? 'EUR'));
   fact('fact-waiting', count(line?.waiting));
 }
 
