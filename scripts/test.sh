@@ -221,6 +221,15 @@ test_node() {
     node_count "$log" $?
 }
 
+# The names of what failed, where it is, and the first line of why.
+node_failures() {
+    awk '
+        { text = $0; sub(/^ +/, "", text) }
+        why { print "failed:     " text; why = 0 }
+        text ~ /^error: \|/ { why = 1; next }
+        text ~ /^(not ok|location:|error:)/ { print "failed:     " text }' "$1"
+}
+
 # node_count TAP_FILE EXIT_CODE
 node_count() {
     local passed failed
@@ -231,7 +240,7 @@ node_count() {
         grep -E '^(ok|not ok)' "$1"
     else
         cat "$1"
-        TEST_FAILURES+="failed: ${1##*/}"$'\n'$(sed -nE 's/^ *(not ok .*|error: .*|location: .*)/failed:     \1/p' "$1")$'\n'
+        TEST_FAILURES+="failed: ${1##*/}"$'\n'$(node_failures "$1")$'\n'
     fi
     TEST_PASSED=$((TEST_PASSED + ${passed:-0})) TEST_FAILED=$((TEST_FAILED + failed))
 }
