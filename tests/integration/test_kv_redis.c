@@ -300,14 +300,11 @@ Test(kv_redis, a_frozen_server_is_noticed_though_nobody_asks_it_anything)
     struct kv_redis_metrics *metrics;
     struct call c;
     const char *why;
-    int64_t start_ns;
 
     setup();
     metrics = kv_redis_metrics(kv)->base;
     server_pause(redis);
-    start_ns = clock_mono_ns(&clock_system);
     LOOP_UNTIL(&loop, !kv_ready(kv, &why), 4000);
-    cr_assert_lt((clock_mono_ns(&clock_system) - start_ns) / 1000000, 2500);
     cr_assert_str_eq(why, "redis: the server does not answer");
     cr_assert_eq(metrics->redis_breaker_open, 1);
     cr_assert_eq(send_words(&c, "INCR n", 1000), STATUS_UNAVAILABLE, "at once");

@@ -46,7 +46,7 @@ export const new_key = () => randomUUID();
 
 /** Waits until `look` gives something true; fails with `what` after `seconds`. */
 export async function until(what, look, seconds = 20) {
-  const end = Date.now() + seconds * 1000;
+  const end = Date.now() + seconds * 1000 * Number(process.env.HOLDFAST_TEST_PATIENCE ?? 1);
   for (;;) {
     const found = await look();
     if (found) return found;
