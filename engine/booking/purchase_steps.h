@@ -1,6 +1,6 @@
-/* The steps of a purchase, as its files share them: purchase.c has the table and what moves the
- * record, purchase_provider.c speaks with the provider, purchase_seats.c commits and tells Redis.
- */
+/* The steps of a purchase, as its files share them: purchase.c has the table, purchase_record.c
+ * writes the record, purchase_provider.c speaks with the provider, purchase_seats.c commits and
+ * tells Redis. */
 #ifndef HOLDFAST_BOOKING_PURCHASE_STEPS_H
 #define HOLDFAST_BOOKING_PURCHASE_STEPS_H
 
@@ -36,9 +36,22 @@ void purchase_decide(struct purchase *p, enum status status);
 /* A dependency did not answer: the completer will look after it. */
 void purchase_put_off(struct purchase *p, enum status why);
 void purchase_count_end(struct purchase *p);
+
+/* purchase_record.c */
 bool purchase_hold_is_over(const struct purchase *p);
+/* Where a purchase goes on from what is on record. */
+enum step purchase_next_step(struct purchase *p);
 /* Of a ledger call: goes on from where the row really stands. */
 void purchase_moved_cb(struct ledger_call *call, enum status status);
+void purchase_run_begin(struct purchase *p);
+void purchase_run_read(struct purchase *p);
+void purchase_run_authorized(struct purchase *p);
+void purchase_run_pend(struct purchase *p);
+void purchase_run_declined(struct purchase *p);
+void purchase_run_expire(struct purchase *p);
+void purchase_run_captured(struct purchase *p);
+void purchase_run_voided(struct purchase *p);
+void purchase_run_later(struct purchase *p);
 
 /* purchase_provider.c */
 void purchase_run_authorize(struct purchase *p);
