@@ -31,6 +31,8 @@ struct conn {
     struct buf body;
     int status;
     bool complete, keep_alive;
+    bool used;  /* has answered before */
+    bool heard; /* something of the present answer */
 };
 
 struct client {
@@ -132,6 +134,8 @@ static void conn_answered(struct conn *k)
     struct client_request *r = k->request;
 
     k->request = NULL;
+    k->used = true;
+    k->heard = false;
     if (k->keep_alive) {
         k->state = CONN_IDLE;
         list_remove(&k->link);
@@ -143,6 +147,21 @@ static void conn_answered(struct conn *k)
         conn_close(k);
     else
         dispatch(k->client);
+}
+
+/* A server may end a connection that was idle for long at the moment a request is sent on it. Of
+ * such a one nothing is heard, and it is sent once more, as every client does (RFC 9112 9.3.1):
+ * what changes something has its key here. */
+static void take_back(struct conn *k)
+{
+    struct client_request *r = k->request;
+
+    if (!r || !k->used || k->heard || r->again)
+        return;
+    k->request = NULL;
+    r->again = true;
+    list_push_front(&k->client->first, &r->link);
+    k->client->waiting_count++;
 }
 
 static void conn_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *ret_buf)
@@ -160,9 +179,11 @@ static void conn_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
     if (len == 0)
         return;
     if (len < 0 || !k->request) { /* closed, or bytes that nobody asked for */
+        take_back(k);
         conn_close(k);
         return;
     }
+    k->heard = true;
     enum llhttp_errno e = llhttp_execute(&k->parser, buf->base, (size_t)len);
     if (k->complete) {
         llhttp_init(&k->parser, HTTP_RESPONSE, &k->client->settings);
@@ -180,8 +201,10 @@ static void conn_written(uv_write_t *write, int status)
 {
     struct conn *k = write->data;
 
-    if (status < 0)
+    if (status < 0) {
+        take_back(k);
         conn_close(k);
+    }
 }
 
 static void conn_send(struct conn *k, struct client_request *r)
@@ -311,6 +334,7 @@ void client_request_begin(struct client *c, struct client_request *r, const char
 void client_submit(struct client *c, struct client_request *r)
 {
     r->client = c;
+    r->again = false;
     list_push_back(r->first ? &c->first : &c->waiting, &r->link);
     c->waiting_count++;
     dispatch(c);

@@ -26,6 +26,7 @@ struct client_request {
     /* private */
     struct list link;
     struct client *client;
+    bool again;
 };
 
 struct client_options {
