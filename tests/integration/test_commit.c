@@ -292,7 +292,8 @@ Test(commit, authorisations_and_captures_are_recorded_together_and_fail_alone)
     for (uint32_t i = 0; i < N; i++)
         put_purchase(&buyers[i], i, i == ENDED ? "expired" : "pending",
                      i == ENDED ? "voiding" : "authorizing");
-    snprintf(buyers[FOREIGN].row.provider_ref, PAYMENT_REF_SIZE, "ch_1");
+    server_sql(postgres, "UPDATE payment SET provider_ref = 'ch_7' WHERE state = 'voiding'");
+    snprintf(buyers[FOREIGN].row.provider_ref, PAYMENT_REF_SIZE, "ch_%d", ENDED);
     for (int i = 0; i < N; i++)
         record(&buyers[i], COMMIT_AUTHORIZED);
     for (int i = 0; i < N; i++)
