@@ -134,6 +134,20 @@ void purchase_run_sold(struct purchase *p)
         sold_cb(&p->hold, status);
 }
 
+static void given_up_cb(struct hold_call *call, enum status status)
+{
+    (void)status; /* else it ends with its time */
+    purchase_go(container_of(call, struct purchase, hold), STEP_EXPIRE);
+}
+
+/* A hold that nobody is told of: its seats have been sold and returned meanwhile. */
+static void give_up_retaken(struct purchase *p)
+{
+    p->hold.cb = given_up_cb;
+    if (seat_store_release(p->all->seats, &p->hold))
+        purchase_go(p, STEP_EXPIRE);
+}
+
 /* The payment came after its hold had ended: the same seats again, if they are free, under a new
  * hold; else the authorisation is given back. Nobody is asked to stay within limits a second time,
  * and the commit's guards purchase_decide as ever. */
@@ -141,13 +155,16 @@ static void retaken_cb(struct hold_call *call, enum status status)
 {
     struct purchase *p = container_of(call, struct purchase, hold);
     struct purchase_row *row = purchase_row(p);
-    bool same =
-        !status && call->outcome == HOLD_GRANTED &&
-        memcmp(call->hold.versions, row->versions, row->seat_count * sizeof(row->versions[0])) == 0;
+    bool granted = !status && call->outcome == HOLD_GRANTED;
+    bool same = granted && memcmp(call->hold.versions, row->versions,
+                                  row->seat_count * sizeof(row->versions[0])) == 0;
 
     p->why = OUTCOME_HOLD_EXPIRED;
     if (!same) {
-        purchase_go(p, STEP_EXPIRE);
+        if (granted)
+            give_up_retaken(p);
+        else
+            purchase_go(p, STEP_EXPIRE);
         return;
     }
     memcpy(row->hold_id, call->hold.id, sizeof(row->hold_id));
