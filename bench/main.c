@@ -58,6 +58,15 @@ static void raise_descriptors(void)
     }
 }
 
+static enum bench_exit bad_threshold(const struct bench_options *options)
+{
+    fprintf(stderr,
+            "bench: --threshold '%s' cannot be read: 'hold.p99<50ms', 'book.failed<1', "
+            "'ratio>=0.6'\n",
+            options->thresholds);
+    return BENCH_USAGE;
+}
+
 static enum bench_exit judge(const struct run *run, enum bench_exit code)
 {
     bool bad = false;
@@ -66,12 +75,7 @@ static enum bench_exit judge(const struct run *run, enum bench_exit code)
         return code;
     if (thresholds_hold(run, run->options->thresholds, &bad))
         return BENCH_OK;
-    if (bad)
-        fprintf(stderr,
-                "bench: --threshold '%s' cannot be read: 'hold.p99<50ms', 'book.failed<1', "
-                "'ratio>=0.6'\n",
-                run->options->thresholds);
-    return bad ? BENCH_USAGE : BENCH_THRESHOLD;
+    return bad ? bad_threshold(run->options) : BENCH_THRESHOLD;
 }
 
 static enum bench_exit run_scenario(const struct scenario *scenario,
@@ -113,6 +117,34 @@ static enum bench_exit run_scenario(const struct scenario *scenario,
     return code;
 }
 
+/* `bench SCENARIO ... --check-config` asks all of this, too: so a launcher knows before it starts
+ * anything. */
+static enum bench_exit begin(const struct config *config, enum config_verdict verdict,
+                             struct bench_options *options)
+{
+    const char *const *rest = config->rest;
+    const struct scenario *scenario = rest ? scenario_find(rest[0]) : NULL;
+
+    if (verdict == CONFIG_WRONG)
+        return BENCH_USAGE;
+    if (verdict == CONFIG_DONE && (!rest || !rest[0]))
+        return BENCH_OK;
+    if (!scenario || rest[1]) {
+        list_scenarios(stderr);
+        return BENCH_USAGE;
+    }
+    if (options->thresholds && !thresholds_readable(options->thresholds))
+        return bad_threshold(options);
+    if (verdict == CONFIG_DONE)
+        return BENCH_OK;
+    if (options->quiet)
+        progress_mute();
+    if (!options->users)
+        options->users = scenario->users;
+    raise_descriptors();
+    return run_scenario(scenario, options);
+}
+
 int main(int argc, char **argv)
 {
     struct bench_options options = {0};
@@ -122,30 +154,13 @@ int main(int argc, char **argv)
         .options = bench_option_table,
         .count = bench_option_count,
         .target = &options};
-    enum config_verdict verdict;
-    int code = BENCH_OK;
+    enum bench_exit code;
 
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
         list_scenarios(stdout);
         return BENCH_OK;
     }
-    verdict = config_load(&config, argc, argv);
-    if (verdict == CONFIG_WRONG)
-        code = BENCH_USAGE;
-    if (verdict == CONFIG_RUN) {
-        const struct scenario *scenario = scenario_find(config.rest[0]);
-        if (!scenario || config.rest[1]) {
-            list_scenarios(stderr);
-            code = BENCH_USAGE;
-        } else {
-            if (options.quiet)
-                progress_mute();
-            if (!options.users)
-                options.users = scenario->users;
-            raise_descriptors();
-            code = run_scenario(scenario, &options);
-        }
-    }
+    code = begin(&config, config_load(&config, argc, argv), &options);
     config_free(&config);
     return code;
 }

@@ -57,26 +57,51 @@ static bool right_value(const char *text, double *ret_value)
     return true;
 }
 
+struct threshold {
+    char text[128], left[64];
+    bool less, equal;
+    double right;
+};
+
+static bool read_one(struct slice text, struct threshold *ret_t)
+{
+    char op[3] = "", right[32];
+
+    if (!slice_to_str(text, ret_t->text, sizeof(ret_t->text)) ||
+        sscanf(ret_t->text, "%63[^<>=]%2[<>=]%31s", ret_t->left, op, right) != 3)
+        return false;
+    ret_t->less = op[0] == '<';
+    ret_t->equal = op[1] == '=';
+    return (ret_t->less || op[0] == '>') && (!op[1] || ret_t->equal) &&
+           right_value(right, &ret_t->right);
+}
+
 static bool one_holds(const struct run *run, struct slice text, bool *ret_bad)
 {
-    char left[64], op[3] = "", right[32];
-    char copy[128];
+    struct threshold t;
     double a, b;
+    bool holds;
 
-    if (!slice_to_str(text, copy, sizeof(copy)) ||
-        sscanf(copy, "%63[^<>=]%2[<>=]%31s", left, op, right) != 3 || !right_value(right, &b) ||
-        !left_value(run, slice_trim(slice_str(left)), &a)) {
+    if (!read_one(text, &t) || !left_value(run, slice_trim(slice_str(t.left)), &a)) {
         *ret_bad = true;
         return false;
     }
-    bool less = op[0] == '<', equal = op[1] == '=';
-    if ((op[0] != '<' && op[0] != '>') || (op[1] && !equal)) {
-        *ret_bad = true;
-        return false;
-    }
-    bool holds = less ? (equal ? a <= b : a < b) : (equal ? a >= b : a > b);
-    printf("threshold %s: %s (%.6g)\n", copy, holds ? "holds" : "FAILED", a);
+    b = t.right;
+    holds = t.less ? (t.equal ? a <= b : a < b) : (t.equal ? a >= b : a > b);
+    printf("threshold %s: %s (%.6g)\n", t.text, holds ? "holds" : "FAILED", a);
     return holds;
+}
+
+bool thresholds_readable(const char *text)
+{
+    struct slice rest = slice_str(text);
+    struct threshold t;
+
+    while (rest.at) {
+        if (!read_one(slice_trim(slice_cut(&rest, ',')), &t))
+            return false;
+    }
+    return true;
 }
 
 bool thresholds_hold(const struct run *run, const char *text, bool *ret_bad)

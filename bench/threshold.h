@@ -9,5 +9,7 @@
  * with us, ms, s or nothing. False with ret_bad when the text is not that (nothing is told then).
  */
 bool thresholds_hold(const struct run *run, const char *text, bool *ret_bad);
+/* Whether the text has this form; whether there is such a figure only the run can tell. */
+bool thresholds_readable(const char *text);
 
 #endif

@@ -274,7 +274,9 @@ bench_audit() {
 verb_bench() {
     local code=0 arg last='' out=''
     [ $# -gt 0 ] || usage_error bench 'no scenario'
-    case $1 in -*) bench_ask "$@"; return ;; esac
+    case "$1 $* " in -* | *' --help '* | *' --check-config '* | *' --print-config '*) bench_ask "$@"; return ;; esac
+    # What the harness does not understand is refused before anything starts.
+    bench_ask "$@" --check-config >/dev/null || return
     stack_borrow
     trap 'bench_sides_end; stack_return; exit 130' INT TERM
     bench_sides "$@"

@@ -107,10 +107,12 @@ test('a taken port is named, with who has it and what to do', async () => {
 });
 
 test('what is not understood is refused with the usage, before anything starts', () => {
-  for (const args of [['frobnicate'], ['up', '--bogus'], ['seed', '--color', 'red'], ['demo', '-x']]) {
+  for (const args of [['frobnicate'], ['up', '--bogus'], ['seed', '--color', 'red'], ['demo', '-x'],
+    ['bench', 'frobnicate'], ['bench', 'polls', '--bogus'], ['bench', 'polls', '--threshold', 'poll.p99=5ms']]) {
     const { code, err } = holdfast(...args);
     assert.equal(code, 2, args.join(' '));
-    assert.match(err, /holdfast/);
+    assert.match(err, /holdfast|bench/);
+    assert.doesNotMatch(err, /the stack of/, args.join(' '));
   }
   assert.match(holdfast('seed', '--seats', 'many').err, /--seats is 'many'/);
 });
