@@ -7,6 +7,7 @@
 #include "engine/store/db_pq.h"
 #include "engine/store/kv_redis.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { EXIT_BROKEN = 98, EXIT_USAGE = 2, READY_SECONDS = 15 };
@@ -41,6 +42,10 @@ static int judge(struct audit *a)
     verdict_print(&a->verdict);
     if (verdict_broken_count(&a->verdict))
         return EXIT_BROKEN;
+    if (a->event_id && a->verdict.promises[I1].checked == 0 && !a->verdict.incomplete) {
+        fprintf(stderr, "audit: there is no event %" PRIu64 "\n", a->event_id);
+        return EXIT_USAGE;
+    }
     return a->verdict.incomplete ? 1 : 0;
 }
 
@@ -74,8 +79,9 @@ int main(int argc, char **argv)
 {
     struct settings settings = {0};
     struct config config = {.program = "audit",
-                            .summary = "Checks the promises I1 to I7: audit [EVENT]. Exit 0: they "
-                                       "hold; 98: one is broken; 1: could not look.",
+                            .summary =
+                                "Checks the promises I1 to I7: audit [EVENT]. Exit 0: they "
+                                "hold; 98: one is broken; 1: could not look; 2: no such event.",
                             .options = options,
                             .count = array_len(options),
                             .target = &settings};
@@ -84,8 +90,11 @@ int main(int argc, char **argv)
     int code = verdict == CONFIG_WRONG ? EXIT_USAGE : 0;
 
     if (verdict == CONFIG_RUN && config.rest[0] &&
-        !slice_to_u64(slice_str(config.rest[0]), &event_id)) {
+        (!slice_to_u64(slice_str(config.rest[0]), &event_id) || event_id == 0)) {
         fprintf(stderr, "audit: '%s' is no event id\n", config.rest[0]);
+        code = EXIT_USAGE;
+    } else if (verdict == CONFIG_RUN && config.rest[0] && config.rest[1]) {
+        fprintf(stderr, "audit: one event, or none for all\n");
         code = EXIT_USAGE;
     } else if (verdict == CONFIG_RUN) {
         log_setup(LOG_WARN, LOG_LOGFMT, 2);

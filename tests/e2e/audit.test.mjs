@@ -236,6 +236,14 @@ describe('the audit', { concurrency: 8 }, () => {
     });
   });
 
+  test('an event that there is not is not called good, and of two events none is audited', async () => {
+    const world = await new World().make();
+    const none = await world.audit.call({ event: 999999999999 });
+    assert.equal(none.code, 2, none.output);
+    assert.match(none.output, /there is no event 999999999999/);
+    assert.equal((await world.audit('1')).code, 2);
+  });
+
   test('what could not be looked at is not called good', async () => {
     const world = await new World().make();
     const { code, output } = await world.audit('--redis', '127.0.0.1:1');
