@@ -74,7 +74,10 @@ struct slice http_credential(const struct http_request *req, const char *scheme)
 
 bool http_param_id(struct http_request *req, size_t index, uint64_t *ret_id)
 {
-    if (slice_to_u64(req->params[index], ret_id))
+    struct slice text = req->params[index];
+
+    /* One spelling for one id, as in bodies: no leading zeros. */
+    if (!(text.len > 1 && text.at[0] == '0') && slice_to_u64(text, ret_id))
         return true;
     http_reply_problem(req, PROBLEM_NOT_FOUND, NULL);
     return false;

@@ -78,6 +78,7 @@ test('bodies that are not what the contract says', async () => {
   is_problem(await call('GET', '/v1/queues/999999999'), 404);
   is_problem(await call('GET', '/v1/queues/abc'), 404);
   is_problem(await call('GET', '/v1/events/99999999999999999999999'), 404);
+  is_problem(await call('GET', `/v1/events/0${event}`), 404); // one spelling for one id
   is_problem(await call('GET', `/v1/events/${event}/nothing`), 404);
   const free = await call('GET', `/v1/events/${event}/availability`, { headers: { accept: 'application/json' } });
   assert.equal(free.body.counts.held, 0, 'nothing of this held a seat');
