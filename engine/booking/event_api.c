@@ -91,7 +91,7 @@ static void write_levels(struct json_out *w, const struct event *event)
 static void write_url(struct json_out *w, const char *key, const char *collection, uint64_t id,
                       const char *rest)
 {
-    char url[96];
+    char url[160];
 
     json_put_str(w, key,
                  slice_of(url, (size_t)snprintf(url, sizeof(url), "/v1/%s/%" PRIu64 "%s",
@@ -100,6 +100,8 @@ static void write_url(struct json_out *w, const char *key, const char *collectio
 
 static void write_event(struct json_out *w, struct engine *e, const struct event *event)
 {
+    char layout[LAYOUT_HASH_SIZE + 16];
+
     json_object_begin(w);
     json_put_id(w, "eventId", event->id);
     json_put_str(w, "name", slice_str(event->name));
@@ -124,7 +126,8 @@ static void write_event(struct json_out *w, struct engine *e, const struct event
     json_put_int(w, "holdSeconds", event->hold_ms / 1000);
     json_object_end(w);
     json_put_int(w, "seatCount", event->sheet->layout->seat_count);
-    write_url(w, "layoutUrl", "events", event->id, "/layout");
+    snprintf(layout, sizeof(layout), "/layout?hash=%s", event->sheet->hash);
+    write_url(w, "layoutUrl", "events", event->id, layout);
     write_url(w, "availabilityUrl", "events", event->id, "/availability");
     write_url(w, "seatmapUrl", "seatmaps", event->id, "");
     json_object_end(w);
@@ -170,9 +173,13 @@ static void release_sheet(void *arg)
     sheet_unref(arg);
 }
 
+/* The address that names a hash is kept for good; a layout that was replaced has another address.
+ * Where the hash is not this layout's, one of us is behind: such an answer must not be kept. */
 static void answer_layout(struct http_request *req, struct engine *e, struct event *event)
 {
     struct sheet *sheet = event->sheet;
+    struct slice named = http_query_get(req, "hash", NULL);
+    bool current = !named.at || slice_is(named, sheet->hash);
     struct slice body = takes_gzip(req) ? sheet_gzip(sheet) : SLICE_NONE;
     char etag[LAYOUT_HASH_SIZE + 8];
 
@@ -180,7 +187,7 @@ static void answer_layout(struct http_request *req, struct engine *e, struct eve
     /* Strong: the two encodings are two representations (RFC 9110 section 8.8.3.3). */
     snprintf(etag, sizeof(etag), "\"%s%s\"", sheet->hash, body.at ? "-gzip" : "");
     http_header(req, "ETag", etag);
-    http_header(req, "Cache-Control", "public, max-age=31536000, immutable");
+    http_header(req, "Cache-Control", current ? "public, max-age=31536000, immutable" : "no-cache");
     http_header(req, "Vary", "Accept-Encoding");
     if (none_match(req, etag)) {
         http_reply_empty(req, 304);
@@ -200,6 +207,20 @@ static void get_layout(struct http_request *req, void *ctx)
 
 /* ---- GET .../availability ---- */
 
+/* A qvalue in thousandths (RFC 9110 section 12.4.2). */
+static int weight_of(struct slice text)
+{
+    int value = 0;
+
+    if (text.len == 0 || text.at[0] != '0')
+        return 1000;
+    for (int i = 2, unit = 100; (size_t)i < text.len && unit > 0; i++, unit /= 10) {
+        if (text.at[i] >= '0' && text.at[i] <= '9')
+            value += (text.at[i] - '0') * unit;
+    }
+    return value;
+}
+
 /* The quality of a media range that covers `type`, in thousandths; -1 when none does (RFC 9110
  * section 12.5.1). */
 static int accepts(struct slice list, const char *type)
@@ -215,10 +236,8 @@ static int accepts(struct slice list, const char *type)
         while (item.at) {
             struct slice parameter = slice_trim(slice_cut(&item, ';'));
 
-            if (slice_starts_with(parameter, SLICE_LITERAL("q=0")))
-                quality = slice_starts_with(parameter, SLICE_LITERAL("q=0.")) && parameter.len > 4
-                              ? (parameter.at[4] - '0') * 100
-                              : 0;
+            if (slice_starts_with(parameter, SLICE_LITERAL("q=")))
+                quality = weight_of(slice_of(parameter.at + 2, parameter.len - 2));
         }
         if (slice_eq_nocase(range, slice_str(type)))
             return quality == 0 ? -1 : quality;

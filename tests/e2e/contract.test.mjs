@@ -45,7 +45,7 @@ async function make_event(more) {
 
 async function make_queue(event, more = {}) {
   await want(200, null, 'putQueue', `/admin/v1/queues/${event}`, { ...admin, body: {
-    ratePerMinute: 60000, maxActive: 1000, prequeueAt: instant(-60), opensAt: instant(-30), closesAt: instant(86400), claimSeconds: 60, proof: 'off', ...more } });
+    ratePerMinute: 60000, maxActive: 1000, prequeueAt: instant(-60), opensAt: instant(-30), closesAt: instant(86400), claimSeconds: 60, proof: 'off', beacon: null, ...more } });
   return event;
 }
 
@@ -131,8 +131,11 @@ async function reading() {
   const event = await make_event(), path = `/v1/events/${event}`;
   const about = await want(200, null, 'getEvent', path);
   const layout = await want(200, null, 'getLayout', about.body.layoutUrl);
+  assert.match(layout.headers['cache-control'], /immutable/);
+  assert.equal(about.body.layoutUrl, `${path}/layout?hash=${layout.body.hash}`);
+  assert.equal((await want(200, null, 'getLayout', `${path}/layout?hash=another`)).headers['cache-control'], 'no-cache');
   await want(304, null, 'getLayout', about.body.layoutUrl, { headers: { 'if-none-match': layout.headers.etag } });
-  const json = { accept: 'application/json' };
+  const json = { accept: 'text/html, application/json;q=0.05' };
   const available = await want(200, null, 'getAvailability', about.body.availabilityUrl, { headers: json });
   assert.equal(available.headers.etag, `"${available.body.rev}"`);
   await want(304, null, 'getAvailability', about.body.availabilityUrl, { headers: { ...json, 'if-none-match': available.headers.etag } });
@@ -299,7 +302,9 @@ async function money() {
   await want(409, 'seat_unavailable', 'blockSeats', `/admin/v1/events/${event}/seats/block`, { ...admin, body: { ticketIds: ['0', '45'] } });
   await want(409, 'seat_unavailable', 'unblockSeats', `/admin/v1/events/${event}/seats/unblock`, { ...admin, body: { ticketIds: ['0'] } });
   await want(409, 'conflict', 'putLayout', `/admin/v1/events/${event}/layout`, { ...admin, body: { arena: { seats: 61 } } });
+  const before = (await want(200, null, 'getEvent', `/v1/events/${other}`)).body.layoutUrl;
   await want(200, null, 'putLayout', `/admin/v1/events/${other}/layout`, { ...admin, body: { arena: { seats: 61 } } });
+  await until('another address', async () => (await want(200, null, 'getEvent', `/v1/events/${other}`)).body.layoutUrl !== before);
   await want(200, null, 'rebuildMirror', `/admin/v1/events/${other}/rebuild`, admin);
 }
 
