@@ -159,13 +159,15 @@ static bool wait_ready(struct server *s)
 
 /* ---- the janitor: waits for the end of its input, which is the end of the test however it ends,
  * then kills what works in the directory (PostgreSQL's backends, perhaps stopped, outlive it
- * otherwise) and removes it ---- */
+ * otherwise) and removes it, with PostgreSQL's shared memory (the kernel has 4,096 for all) ---- */
 
 static const char janitor_script[] =
     "cat >/dev/null\n"
     "for p in /proc/[0-9]*; do\n"
     "    case $(readlink \"$p/cwd\") in \"$1\" | \"$1\"/*) kill -9 \"${p#/proc/}\" ;; esac\n"
     "done 2>/dev/null\n"
+    "set -- \"$1\" $(sed -n 7p \"$1/data/postmaster.pid\" 2>/dev/null)\n"
+    "[ -z \"$3\" ] || ipcrm -m \"$3\" 2>/dev/null\n"
     "rm -rf \"$1\" 2>/dev/null || rm -rf \"$1\"\n";
 
 static void janitor_start(struct server *s)
@@ -318,6 +320,8 @@ void server_stop(struct server *s)
         return;
     janitor_dismiss(s);
     server_kill9(s);
+    if (s->kind->forget)
+        s->kind->forget(s);
     temp_dir_free(&s->dir);
     mem_free(s);
 }

@@ -14,8 +14,10 @@ struct server_kind {
     const char *user;                  /* whom to become when root; NULL: stay */
     void (*prepare)(struct server *s); /* before every start: writes what it needs into s->dir, sets
                                           s->address */
-    void (*exec)(const struct server *s);  /* in the child; returns only when exec failed */
-    bool (*ready)(const struct server *s); /* one attempt, must not block for long */
+    void (*exec)(const struct server *s);   /* in the child; returns only when exec failed */
+    bool (*ready)(const struct server *s);  /* one attempt, must not block for long */
+    void (*forget)(const struct server *s); /* after it was killed for good: what it leaves outside
+                                               of its directory; may be NULL */
 };
 
 struct server *server_new(const struct server_kind *kind, bool durable);
