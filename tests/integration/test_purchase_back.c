@@ -45,6 +45,24 @@ Test(purchase_back, a_late_payment_whose_seats_somebody_else_holds_is_given_back
     teardown();
 }
 
+/* Sold to somebody else and returned since, as their version tells: not the seats that were paid
+ * for, and no reason to keep them from others. */
+Test(purchase_back, a_late_payment_whose_seats_have_changed_is_given_back_and_keeps_none)
+{
+    const char *states;
+
+    pay_late();
+    server_sql(servers.postgres, "UPDATE event_seat SET version = 2 WHERE seat = 1");
+    server_redis(servers.redis, "FLUSHALL"); /* the mirror is made of that */
+    rig_open(&rig, &servers);
+    rig_settle(&rig, &servers);
+    cr_assert_eq(rows("SELECT count(*) FROM payment WHERE state = 'voided'"), 1);
+    states = server_redis(servers.redis, "GET {e1}:state");
+    cr_assert_eq(strlen(states), 100);
+    cr_assert_eq(strspn(states, "0"), 100, "%s", states);
+    teardown();
+}
+
 /* ---- refunds ---- */
 
 static int refunded;
