@@ -126,6 +126,7 @@ Test(purchase, a_purchase_that_outlasts_its_request_is_answered_and_still_sold_a
 
 Test(purchase, double_click_with_two_keys_on_one_hold_is_one_sale_and_one_charge)
 {
+    const struct rig_answer *loser;
     struct hold hold;
     struct rig_answer a, b;
 
@@ -135,10 +136,11 @@ Test(purchase, double_click_with_two_keys_on_one_hold_is_one_sale_and_one_charge
     rig_buy(&rig, &hold, "tok_visa", NULL, &b);
     LOOP_UNTIL(&rig.loop, a.calls == 1 && b.calls == 1, 10000);
     cr_assert(a.status == STATUS_OK && b.status == STATUS_OK);
-    cr_assert_eq((a.state == BOOKING_CONFIRMED) +
-                     (b.state == BOOKING_CONFIRMED && b.verdict == LEDGER_BEGUN),
-                 1);
-    cr_assert_eq((a.verdict == LEDGER_BUSY) + (b.verdict == LEDGER_BUSY), 1);
+    loser = a.state == BOOKING_CONFIRMED ? &b : &a;
+    cr_assert_eq((a.state == BOOKING_CONFIRMED) + (b.state == BOOKING_CONFIRMED), 1);
+    /* The other is under way, or over already when the second click is heard. */
+    cr_assert(loser->verdict == LEDGER_BUSY ||
+              (loser->state == BOOKING_LOST && loser->outcome == OUTCOME_SEAT_TAKEN));
     rig_settle(&rig, &servers);
     cr_assert_eq(rows("SELECT count(*) FROM payment"), 1);
     rig_buy_wait(&rig, &hold, "tok_visa", NULL, &a); /* a third, when all is over */

@@ -133,7 +133,7 @@ static void start(const struct server *s)
  * for all: line 7 of postmaster.pid has its key and id. */
 static void forget(const struct server *s)
 {
-    char path[SERVER_PATH_MAX], line[64];
+    char path[SERVER_PATH_MAX], line[SERVER_PATH_MAX];
     unsigned long key;
     int id = -1;
     FILE *f;
