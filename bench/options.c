@@ -21,7 +21,8 @@ const struct config_option bench_option_table[] = {
     ROW("think-ms", CONFIG_INT, think_ms, "700", 0, 600000, false,
         "mean milliseconds a user of onsale thinks before a step"),
     ROW("connections", CONFIG_INT, connections, "1024", 1, 60000, false,
-        "open connections at most"),
+        "open connections at most; overload: 8000 at least, bookings --charge: 192 at once at "
+        "most"),
     ROW("runs", CONFIG_INT, runs, "5", 1, 100, false,
         "alternating runs of each side where a scenario compares"),
     ROW("seats", CONFIG_INT, seats, "2000", 1, 500000, false,

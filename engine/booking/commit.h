@@ -32,8 +32,8 @@
     X(COUNTER, move_batches_total, "statements that recorded authorisations or captures")          \
     X(COUNTER, moves_total, "authorisations and captures in them")                                 \
     X(COUNTER, commit_lost_total, "bookings that lost: seat taken, hold expired, price changed")   \
-    X(COUNTER, commit_repeats_total, "commit statements repeated after a unique violation")        \
-    X(COUNTER, commit_failures_total, "commit statements without an answer")                       \
+    X(COUNTER, commit_repeats_total, "statements of both kinds repeated after a unique violation") \
+    X(COUNTER, commit_failures_total, "statements of both kinds without an answer")                \
     X(GAUGE, commit_waiting, "bookings waiting for a batch")                                       \
     X(HISTOGRAM, commit_us, "time from submit to verdict")
 

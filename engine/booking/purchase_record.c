@@ -8,7 +8,6 @@ bool purchase_hold_is_over(const struct purchase *p)
     return p->ledger.row.expires_ms <= loop_wall_ms(p->all->loop);
 }
 
-/* Where a purchase goes on from what is on record. */
 enum step purchase_next_step(struct purchase *p)
 {
     const struct purchase_row *row = purchase_row(p);
