@@ -2,22 +2,13 @@
 #include "engine/base/log.h"
 #include "engine/booking/purchase_steps.h"
 
-#include <stdio.h>
-
 static void ask(struct purchase *p, enum payment_op op, const char *step, payment_cb cb)
 {
     const struct purchase_row *row = purchase_row(p);
     struct payment_provider *provider = purchases_provider(p->all, slice_str(row->provider));
-    char id[UUID_TEXT_SIZE];
     enum status status = STATUS_UNAVAILABLE;
 
-    p->payment = (struct payment_call){.cb = cb, .op = op, .amount = row->total};
-    payment_reference(row->event_id, &row->booking_id, p->payment.reference);
-    uuid_format(&row->booking_id, id);
-    snprintf(p->payment.key, sizeof(p->payment.key), "%s-%s", id, step);
-    memcpy(p->payment.token, row->token, sizeof(p->payment.token));
-    memcpy(p->payment.currency, row->currency, sizeof(p->payment.currency));
-    memcpy(p->payment.provider_ref, row->provider_ref, sizeof(p->payment.provider_ref));
+    purchase_row_payment(row, op, step, cb, &p->payment);
     if (provider)
         status = payment_submit(provider, &p->payment);
     if (status)

@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 static const char *const state_texts[] = {
 #define X(name, text) text,
@@ -224,4 +225,18 @@ void purchase_row_news(const struct purchase_row *row, struct buf *b)
     json_put_str(&w, "email", slice_str(row->email));
     json_put_str(&w, "name", slice_str(row->name));
     json_object_end(&w);
+}
+
+void purchase_row_payment(const struct purchase_row *row, enum payment_op op, const char *step,
+                          payment_cb cb, struct payment_call *ret_call)
+{
+    char id[UUID_TEXT_SIZE];
+
+    *ret_call = (struct payment_call){.cb = cb, .op = op, .amount = row->total};
+    payment_reference(row->event_id, &row->booking_id, ret_call->reference);
+    uuid_format(&row->booking_id, id);
+    snprintf(ret_call->key, sizeof(ret_call->key), "%s-%s", id, step);
+    memcpy(ret_call->token, row->token, sizeof(ret_call->token));
+    memcpy(ret_call->currency, row->currency, sizeof(ret_call->currency));
+    memcpy(ret_call->provider_ref, row->provider_ref, sizeof(ret_call->provider_ref));
 }

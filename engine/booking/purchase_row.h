@@ -86,6 +86,12 @@ struct purchase_row {
     struct buf labels; /* of the seats, PURCHASE_LABEL_SEPARATOR between them; owned */
 };
 
+/* The question `op` to the provider about this purchase, its total as the amount. The key is the
+ * booking's with `step`: who asks for the same step again, a worker or the reconciler, asks once.
+ */
+void purchase_row_payment(const struct purchase_row *row, enum payment_op op, const char *step,
+                          payment_cb cb, struct payment_call *ret_call);
+
 void purchase_row_init(struct purchase_row *row); /* zeroes */
 void purchase_row_free(struct purchase_row *row);
 

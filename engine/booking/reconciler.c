@@ -67,17 +67,9 @@ static void ask(struct reconciler_job *j, enum payment_op op, const char *step, 
 {
     struct payment_provider *provider =
         purchases_provider(j->reconciler->purchases, slice_str(j->row.provider));
-    struct payment_call *call = &j->payment;
-    char id[UUID_TEXT_SIZE];
 
-    *call = (struct payment_call){.cb = cb, .op = op, .amount = j->row.total};
-    payment_reference(j->row.event_id, &j->row.booking_id, call->reference);
-    uuid_format(&j->row.booking_id, id);
-    snprintf(call->key, sizeof(call->key), "%s-%s", id, step);
-    memcpy(call->token, j->row.token, sizeof(call->token));
-    memcpy(call->currency, j->row.currency, sizeof(call->currency));
-    memcpy(call->provider_ref, j->row.provider_ref, sizeof(call->provider_ref));
-    if (j->reconciler->closing || !provider || payment_submit(provider, call))
+    purchase_row_payment(&j->row, op, step, cb, &j->payment);
+    if (j->reconciler->closing || !provider || payment_submit(provider, &j->payment))
         job_end(j);
 }
 
